@@ -1,0 +1,95 @@
+# Sidekey. `make help` lists the targets; CI runs them and nothing else.
+
+BUILD    ?= build
+PREFIX   ?= /usr/local
+CC       ?= gcc
+VERSION  := 0.1.0
+
+WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+HARDEN   := -O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+            -fzero-call-used-regs=used-gpr -fPIE
+CPPFLAGS += -I. -D_GNU_SOURCE -DSIDEKEY_VERSION='"$(VERSION)"' -DSIDEKEY_LIBEXEC='"$(PREFIX)/libexec/sidekey"' \
+            -DOPENSSL_NO_DEPRECATED -DOPENSSL_API_COMPAT=30000
+CFLAGS   ?= -g $(HARDEN)
+LDFLAGS  ?= -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+ALLFLAGS  = -std=c17 $(WARN) $(CPPFLAGS) $(CFLAGS)
+
+# What each program is made of; DESIGN section 3 says what each may link (make fence checks the result).
+COMMON   := $(wildcard common/*.c)
+IPC      := $(wildcard broker/ipc/*.c)
+PROC     := $(wildcard broker/proc/*.c)
+RULES    := $(wildcard broker/rules/*.c)
+YAML     := $(wildcard broker/yaml/*.c)
+POLICYC  := $(wildcard broker/api/policyc/*.c)
+CRYPTO   := $(wildcard broker/keeper/crypto/*.c)
+AUDIT    := $(wildcard broker/keeper/audit/*.c)
+HTTP1    := broker/gateway/http1.c broker/gateway/chunked.c
+
+SRC_sidekeyd        := $(wildcard broker/sidekeyd/*.c) $(COMMON) $(IPC) $(PROC) $(YAML)
+SRC_sidekey-gateway := $(wildcard broker/gateway/*.c) $(COMMON) $(IPC) $(PROC) $(RULES)
+SRC_sidekey-keeper  := $(wildcard broker/keeper/*.c broker/keeper/store/*.c) $(CRYPTO) $(AUDIT) $(COMMON) $(IPC) $(PROC) $(RULES)
+SRC_sidekey-api     := $(wildcard broker/api/*.c broker/api/edge/*.c broker/api/admin/*.c) $(POLICYC) $(COMMON) $(IPC) $(PROC) $(RULES) $(YAML)
+SRC_sidekey         := $(wildcard cli/*.c) $(POLICYC) $(RULES) $(YAML) $(COMMON) $(IPC) broker/keeper/audit/verify.c broker/keeper/crypto/crypto.c
+SRC_sidekey-shim    := $(wildcard shim/*.c) $(COMMON) $(HTTP1)
+
+LIB_sidekeyd        := -lyaml -lseccomp
+LIB_sidekey-gateway := -lssl -lcrypto -lsodium -lcares -lseccomp
+LIB_sidekey-keeper  := -lcrypto -lsodium -lsqlite3 -lseccomp
+LIB_sidekey-api     := -lmicrohttpd -ljansson -lyaml -lseccomp
+LIB_sidekey         := -lcurl -ljansson -lyaml -lsodium
+LIB_sidekey-shim    := -lssl -lcrypto -lcares -ljansson -lseccomp
+LDFLAGS_sidekey-shim := -static-pie
+
+PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
+BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)
+LIB_ALL  := -lmicrohttpd -lcurl -ljansson -lyaml -lssl -lcrypto -lsodium -lsqlite3 -lcares -lseccomp -lpthread
+
+# Everything but the main.c files, for unit tests and fuzz replays: the linker takes what a test names.
+PARTS    := $(sort $(filter-out %/main.c,$(foreach p,$(PROGRAMS),$(SRC_$(p)))))
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+TESTTOOL := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(wildcard tests/lib/tool_*.c))
+
+.PHONY: all
+all: $(BIN) ## build every program
+
+define program
+$$(BUILD)/bin/$(1): $$(SRC_$(1):%.c=$$(BUILD)/obj/%.o)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(if $$(LDFLAGS_$(1)),$$(LDFLAGS_$(1)) $$(filter -Wl%,$$(LDFLAGS)),$$(LDFLAGS)) -o $$@ $$^ $$(LIB_$(1))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/parts.a: $(PARTS:%.c=$(BUILD)/obj/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/parts.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
+
+$(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/parts.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: unit
+unit: $(UNIT) ## unit tables and fuzz corpora
+	prove --exec '' $(UNIT)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z_-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14

@@ -1,0 +1,24 @@
+/*
+ * policyc - upstreams/ and policies/ as people write them, compiled to struct rules.
+ * Process: admin, cli.   Owns: nothing.   Secrets: none.
+ * Limits: those of rules.h and yaml.h.
+ * Failure: all errors of all files, up to POLICYC_ERRORS_MAX, each with its place; no rules are returned then.
+ */
+#ifndef POLICYC_POLICYC_H
+#define POLICYC_POLICYC_H
+
+#include "broker/rules/rules.h"
+#include "broker/yaml/yaml.h"
+
+#define POLICYC_ERRORS_MAX 20
+
+struct policyc_errors {
+	struct place_error list[POLICYC_ERRORS_MAX];
+	uint32_t count; /* the number found; the list holds the first ones */
+};
+
+/* Compiles <config_dir>/upstreams/(any).yaml over the built-in catalogue (a file may say `like: anthropic` and change what differs)
+ * and <config_dir>/policies/(any).yaml. A folder that is missing counts as empty. */
+enum err policyc_compile(const char *config_dir, struct rules **ret_r, struct policyc_errors *ret_errors) NODISCARD;
+
+#endif
