@@ -37,7 +37,8 @@ enum err {
 	ERR_COUNT
 };
 
-/* A stable lower-case word, for logs and JSON: "denied", "not_found"; "unknown" outside the enum. */
+/* A stable lower-case word, for logs and JSON: "denied", "not_found"; "unknown" outside the enum.
+ */
 const char *err_name(enum err e);
 
 /* Aborts with file and line when cond is false. Never compiled out. */

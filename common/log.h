@@ -1,7 +1,8 @@
 /*
  * log - one line an event on stderr, controls escaped, never a secret.
  * Process: all.   Owns: nothing.   Secrets: none may be passed in.
- * Limits: LOG_LINE_MAX bytes a line; the rest is cut and marked "...".   Failure: a line that cannot be written is lost.
+ * Limits: LOG_LINE_MAX bytes a line; the rest is cut and marked "...".   Failure: a line that
+ * cannot be written is lost.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -18,6 +19,7 @@ void log_error(const char *fmt, ...) PRINTF(1, 2);
 void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_debug(const char *fmt, ...) PRINTF(1, 2);
-void log_fatal(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn)); /* logs, then _exit(1): the world broke */
+void log_fatal(const char *fmt, ...) PRINTF(1, 2)
+    __attribute__((noreturn)); /* logs, then _exit(1): the world broke */
 
 #endif

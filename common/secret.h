@@ -1,8 +1,8 @@
 /*
  * secret - plaintext secrets in one locked arena.
- * Process: keeper, gateway, cli, shim.   Owns: the arena, one mapping per process, mlock()ed and MADV_DONTDUMP.
- * Secrets: all of them; wiped by secret_free() at once.
- * Limits: the arena's size, given at start; SECRET_LEN_MAX a secret. Beyond either secret_new() gives ERR_NOMEM / ERR_LIMIT.
+ * Process: keeper, gateway, cli, shim.   Owns: the arena, one mapping per process, mlock()ed and
+ * MADV_DONTDUMP. Secrets: all of them; wiped by secret_free() at once. Limits: the arena's size,
+ * given at start; SECRET_LEN_MAX a secret. Beyond either secret_new() gives ERR_NOMEM / ERR_LIMIT.
  * Failure: nothing was allocated.
  */
 #ifndef COMMON_SECRET_H
@@ -18,12 +18,13 @@
 
 struct secret;
 
-/* Once a process, before the first secret. ERR_SYS if the memory cannot be locked (see mlock(2), RLIMIT_MEMLOCK). */
+/* Once a process, before the first secret. ERR_SYS if the memory cannot be locked (see mlock(2),
+ * RLIMIT_MEMLOCK). */
 enum err secret_arena_init(size_t size) NODISCARD;
 
 enum err secret_new(size_t len, struct secret **ret_s) NODISCARD; /* zero-filled; len >= 1 */
 enum err secret_from(const void *p, size_t len, struct secret **ret_s) NODISCARD;
-void secret_free(struct secret *s); /* wipes; NULL is fine */
+void secret_free(struct secret *s);   /* wipes; NULL is fine */
 void secret_freep(struct secret **s); /* for AUTO() */
 
 uint8_t *secret_bytes(struct secret *s);

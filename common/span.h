@@ -26,7 +26,8 @@ bool span_eq_str(struct span a, const char *s);
 bool span_eq_nocase(struct span a, const char *s); /* ASCII letters only */
 bool span_starts(struct span a, const char *prefix);
 
-/* Copies into a NUL-terminated array of size bytes. False, and dst is "", if it does not fit or holds a NUL. */
+/* Copies into a NUL-terminated array of size bytes. False, and dst is "", if it does not fit or
+ * holds a NUL. */
 bool span_copy_str(struct span a, char *dst, size_t size);
 
 #endif

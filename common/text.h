@@ -1,8 +1,9 @@
 /*
  * text - strict conversions between text and values: numbers, hex, base64, durations.
  * Process: all.   Owns: nothing.
- * Secrets: base64 and hex may carry one; the caller's buffer holds it and wipes it. Table look-ups are by arithmetic, not by index.
- * Limits: the caller's.   Failure: ERR_SYNTAX, ERR_RANGE or ERR_LIMIT (output too small); outputs are unchanged.
+ * Secrets: base64 and hex may carry one; the caller's buffer holds it and wipes it. Table look-ups
+ * are by arithmetic, not by index. Limits: the caller's.   Failure: ERR_SYNTAX, ERR_RANGE or
+ * ERR_LIMIT (output too small); outputs are unchanged.
  */
 #ifndef COMMON_TEXT_H
 #define COMMON_TEXT_H
@@ -21,13 +22,17 @@ enum err text_duration_s(struct span s, uint64_t max_s, uint64_t *ret_s) NODISCA
 enum err text_size(struct span s, uint64_t max, uint64_t *ret_bytes) NODISCARD;
 
 void text_hex(const void *p, size_t len, char *dst); /* 2*len+1 bytes, lower case, NUL */
-enum err text_unhex(struct span s, uint8_t *dst, size_t len) NODISCARD; /* exactly len bytes, lower case only */
+enum err text_unhex(
+    struct span s, uint8_t *dst, size_t len) NODISCARD; /* exactly len bytes, lower case only */
 
 enum text_alphabet { TEXT_BASE64 = 0, TEXT_BASE64URL }; /* RFC 4648 sections 4 and 5 */
-size_t text_base64_len(size_t len, enum text_alphabet a); /* without NUL; BASE64 pads, BASE64URL does not */
-void text_base64(const void *p, size_t len, enum text_alphabet a, char *dst); /* text_base64_len()+1 bytes */
+size_t text_base64_len(
+    size_t len, enum text_alphabet a); /* without NUL; BASE64 pads, BASE64URL does not */
+void text_base64(
+    const void *p, size_t len, enum text_alphabet a, char *dst); /* text_base64_len()+1 bytes */
 /* Canonical form only: right padding, no spaces, zero trailing bits. */
-enum err text_unbase64(struct span s, enum text_alphabet a, uint8_t *dst, size_t size, size_t *ret_len) NODISCARD;
+enum err text_unbase64(
+    struct span s, enum text_alphabet a, uint8_t *dst, size_t size, size_t *ret_len) NODISCARD;
 
 /* RFC 3339 UTC with seconds, "2026-11-24T03:35:51Z", 20 bytes and NUL. */
 #define TEXT_TIME_SIZE 21

@@ -1,8 +1,8 @@
 /*
- * body - the bodies of the messages that more than two fields make up: one struct, one writer, one reader each.
- * Process: all of the broker, cli.   Owns: nothing; spans of a body that was read point into the message.
- * Secrets: allow.value and control.enroll_key point at one.
- * Limits: the _MAX constants; a reader gives ERR_LIMIT beyond them.   Failure: as wire.h.
+ * body - the bodies of the messages that more than two fields make up: one struct, one writer, one
+ * reader each. Process: all of the broker, cli.   Owns: nothing; spans of a body that was read
+ * point into the message. Secrets: allow.value and control.enroll_key point at one. Limits: the
+ * _MAX constants; a reader gives ERR_LIMIT beyond them.   Failure: as wire.h.
  */
 #ifndef IPC_BODY_H
 #define IPC_BODY_H
@@ -10,25 +10,26 @@
 #include "broker/ipc/wire.h"
 #include "common/name.h"
 
-#define SERIAL_LEN 16	   /* bytes of a certificate serial: random, top bit clear, never zero */
+#define SERIAL_LEN 16 /* bytes of a certificate serial: random, top bit clear, never zero */
 #define TICKET_LEN 16
 #define METHOD_LEN_MAX 16
 #define TARGET_LEN_MAX 8192
-#define PRESENTED_MAX 4	   /* credential-like values of the client that the keeper looks at */
+#define PRESENTED_MAX 4 /* credential-like values of the client that the keeper looks at */
 #define PRESENTED_LEN_MAX 512
 #define TRACE_ID_LEN 16
 #define CODE_LEN_MAX 47
 #define RULE_LEN_MAX 255
 #define HINT_LEN_MAX 511
-#define AUDIT_ID_SIZE 32   /* "01-000123" and NUL: chain, sequence */
+#define AUDIT_ID_SIZE 32 /* "01-000123" and NUL: chain, sequence */
 
 /* GK_DECIDE: may this certificate do method target on upstream? */
 struct decide {
 	uint64_t id;
 	uint64_t generation; /* the configuration the gateway has */
 	uint8_t serial[SERIAL_LEN];
-	struct span upstream, method, target; /* target: origin-form as it goes upstream, with query */
-	bool browser;			      /* Origin, or a foreign Sec-Fetch-Site, was there */
+	struct span upstream, method,
+	    target;   /* target: origin-form as it goes upstream, with query */
+	bool browser; /* Origin, or a foreign Sec-Fetch-Site, was there */
 	struct span presented[PRESENTED_MAX];
 	uint16_t presented_count;
 	bool has_trace;
@@ -38,49 +39,52 @@ struct decide {
 /* GK_ALLOW */
 struct allow {
 	uint64_t id;
-	uint64_t seq;	     /* audit sequence: quoted in FINISH */
-	uint64_t generation; /* the configuration the decision was made under */
+	uint64_t seq;		     /* audit sequence: quoted in FINISH */
+	uint64_t generation;	     /* the configuration the decision was made under */
 	uint32_t secret_id, version; /* key of the gateway's copy */
-	int64_t deadline_s;  /* wall clock: the exchange ends then (certificate expiry) */
-	struct span value;   /* the secret's bytes; empty: nothing to inject */
+	int64_t deadline_s;	     /* wall clock: the exchange ends then (certificate expiry) */
+	struct span value;	     /* the secret's bytes; empty: nothing to inject */
 };
 
 /* GK_DENY */
 struct deny {
 	uint64_t id;
-	uint64_t seq; /* audit sequence, 0: none could be written */
-	uint16_t status; /* 403, 429, 401, 503, 404, 409 (generation) */
-	uint32_t retry_after_s; /* 0: none */
+	uint64_t seq;		     /* audit sequence, 0: none could be written */
+	uint16_t status;	     /* 403, 429, 401, 503, 404, 409 (generation) */
+	uint32_t retry_after_s;	     /* 0: none */
 	char code[CODE_LEN_MAX + 1]; /* "policy_denied", ... see docs/ERRORS */
 	char rule[RULE_LEN_MAX + 1]; /* the rule that said so, or "" */
 	char hint[HINT_LEN_MAX + 1]; /* whole sentence for the agent */
 	char audit[AUDIT_ID_SIZE];
 };
-#define CODE_STALE_GENERATION "stale_generation" /* fetch the configuration and ask again; not audited */
+#define CODE_STALE_GENERATION                                                                      \
+	"stale_generation" /* fetch the configuration and ask again; not audited */
 
 /* GK_CONTROL: a request for /v1/... or /oauth2/... */
 struct control {
 	uint64_t id;
 	bool has_serial;
 	uint8_t serial[SERIAL_LEN];
-	struct span method, path;	 /* path without query */
-	struct span enroll_key;		 /* SECRET: what Authorization: Bearer carried; empty: none */
+	struct span method, path; /* path without query */
+	struct span enroll_key;	  /* SECRET: what Authorization: Bearer carried; empty: none */
 };
 
 /* GK_FINISH */
 struct finish {
 	uint64_t seq;
-	uint16_t status;     /* 0: none came */
+	uint16_t status; /* 0: none came */
 	uint64_t bytes_up, bytes_down;
 	uint32_t duration_ms;
-	char outcome[CODE_LEN_MAX + 1]; /* "ok", "client_gone", "upstream_closed", "revoked", "deadline", ... */
+	char outcome[CODE_LEN_MAX +
+		     1]; /* "ok", "client_gone", "upstream_closed", "revoked", "deadline", ... */
 };
 
 /* GK_REPORT */
 struct report {
 	bool has_serial;
 	uint8_t serial[SERIAL_LEN];
-	char code[CODE_LEN_MAX + 1]; /* "bad_framing", "forwarded_control", "bad_certificate", ... */
+	char
+	    code[CODE_LEN_MAX + 1]; /* "bad_framing", "forwarded_control", "bad_certificate", ... */
 	struct span detail; /* at most 255 bytes of what the client sent, never a header value */
 };
 
@@ -108,21 +112,35 @@ struct self_upstream {
 	char name[NAME_LEN_MAX + 1];
 	struct span placeholder;
 	uint16_t env_count;
-	struct { struct span name, value; } env[SELF_ENV_MAX]; /* value may hold {sidekey_url}: the shim knows its port */
+	struct {
+		struct span name, value;
+	} env[SELF_ENV_MAX]; /* value may hold {sidekey_url}: the shim knows its port */
 };
 
 /* CK_ENROLL_NEW */
 struct enroll_new {
 	char workload[NAME_LEN_MAX + 1];
 	bool reusable;
-	uint32_t ttl_s;	 /* how long the enrollment works; 0: the default */
-	uint32_t cap;	 /* live certificates at once; 0: 1 */
+	uint32_t ttl_s; /* how long the enrollment works; 0: the default */
+	uint32_t cap;	/* live certificates at once; 0: 1 */
 };
 
 enum workload_change { WORKLOAD_NONE = 0, WORKLOAD_SUSPEND, WORKLOAD_RESUME, WORKLOAD_REVOKE };
 enum secret_change { SECRET_NONE = 0, SECRET_ROLLBACK, SECRET_DESTROY, SECRET_PROMOTE };
-enum secret_put { SECRET_PUT_NEW = 1, SECRET_PUT_ROTATE = 2, SECRET_PUT_STAGED = 4, SECRET_PUT_EXPOSED = 8 }; /* flags; NEW: refuse if it exists */
-enum version_state { VERSION_NONE = 0, VERSION_STAGED, VERSION_ACTIVE, VERSION_GRACE, VERSION_RETIRED, VERSION_DESTROYED };
+enum secret_put {
+	SECRET_PUT_NEW = 1,
+	SECRET_PUT_ROTATE = 2,
+	SECRET_PUT_STAGED = 4,
+	SECRET_PUT_EXPOSED = 8
+}; /* flags; NEW: refuse if it exists */
+enum version_state {
+	VERSION_NONE = 0,
+	VERSION_STAGED,
+	VERSION_ACTIVE,
+	VERSION_GRACE,
+	VERSION_RETIRED,
+	VERSION_DESTROYED
+};
 const char *version_state_name(enum version_state s);
 
 struct workload_row {
@@ -154,11 +172,12 @@ struct status {
 	uint32_t gateways, workloads, instances, secrets, exposed_secrets, restarts;
 	uint64_t audit_bytes, audit_bytes_max;
 	int64_t started_s, ca_not_after_s;
-	uint32_t data_key; uint64_t rekey_left; /* records still sealed under an older data key */
+	uint32_t data_key;
+	uint64_t rekey_left; /* records still sealed under an older data key */
 };
 
-#define BODY_DECLARE(name) \
-	void name##_put(struct wire_writer *w, const struct name *v); \
+#define BODY_DECLARE(name)                                                                         \
+	void name##_put(struct wire_writer *w, const struct name *v);                              \
 	void name##_get(struct wire_reader *r, struct name *ret_v)
 BODY_DECLARE(decide);
 BODY_DECLARE(allow);

@@ -1,9 +1,10 @@
 /*
- * channel - messages over one SOCK_SEQPACKET link: many a frame, one frame a loop turn, never blocking.
- * Process: all of the broker, cli.   Owns: the link's descriptor, its queue, descriptors that were received and not taken.
- * Secrets: pass through the frame buffers, which are wiped when a frame was sent or handled.
- * Limits: CHANNEL_FRAME_MAX bytes a frame, queue_max bytes queued; beyond it channel_send() gives ERR_LIMIT (the peer does not drain).
- * Failure: ERR_PROTO when the peer breaks the table, ERR_EOF when it is gone; the owner closes the channel.
+ * channel - messages over one SOCK_SEQPACKET link: many a frame, one frame a loop turn, never
+ * blocking. Process: all of the broker, cli.   Owns: the link's descriptor, its queue, descriptors
+ * that were received and not taken. Secrets: pass through the frame buffers, which are wiped when a
+ * frame was sent or handled. Limits: CHANNEL_FRAME_MAX bytes a frame, queue_max bytes queued;
+ * beyond it channel_send() gives ERR_LIMIT (the peer does not drain). Failure: ERR_PROTO when the
+ * peer breaks the table, ERR_EOF when it is gone; the owner closes the channel.
  */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
@@ -12,14 +13,16 @@
 #include "broker/ipc/wire.h"
 #include "common/loop.h"
 
-#define CHANNEL_FRAME_MAX 131072 /* bytes; a SEQPACKET message of 208 KiB is the kernel's default ceiling */
+#define CHANNEL_FRAME_MAX                                                                          \
+	131072 /* bytes; a SEQPACKET message of 208 KiB is the kernel's default ceiling */
 
 struct channel;
 
 struct msg {
 	enum msg_type type;
 	struct span body; /* valid during the callback only */
-	int fd;		  /* -1, or a descriptor: set to -1 to take it, else it is closed behind the callback */
+	int fd; /* -1, or a descriptor: set to -1 to take it, else it is closed behind the callback
+		 */
 };
 
 /* One call a message that the table admits. The callback may close the channel. */
@@ -32,8 +35,10 @@ struct channel_ops {
 	channel_end_fn *on_end;
 };
 
-/* Takes fd (made non-blocking), also on failure. me and peer are checked against the table for every message, both ways. */
-enum err channel_new(struct loop *l, int fd, enum role me, enum role peer, size_t queue_max, const struct channel_ops *ops, void *arg,
+/* Takes fd (made non-blocking), also on failure. me and peer are checked against the table for
+ * every message, both ways. */
+enum err channel_new(struct loop *l, int fd, enum role me, enum role peer, size_t queue_max,
+    const struct channel_ops *ops, void *arg,
     struct channel **ret_ch) NODISCARD; /* 8 parameters: the one constructor of every link */
 void channel_close(struct channel *ch); /* safe inside its own callbacks; NULL is fine */
 
@@ -41,25 +46,30 @@ void channel_set_ready(struct channel *ch); /* LINK_NEW -> LINK_READY */
 enum role channel_peer(const struct channel *ch);
 int channel_fd(const struct channel *ch); /* for SO_PEERCRED only */
 
-/* Begins a message in the queue's frame; write the body with the writer, then channel_end(). Nothing is sent before the end of the loop turn. */
+/* Begins a message in the queue's frame; write the body with the writer, then channel_end().
+ * Nothing is sent before the end of the loop turn. */
 struct wire_writer channel_begin(struct channel *ch, enum msg_type type);
 /* Ends it; the writer's error, or ERR_LIMIT, drops the message whole. */
 enum err channel_end(struct channel *ch, const struct wire_writer *w) NODISCARD;
 /* The same with a descriptor, which is duplicated; the message gets a frame of its own. */
 enum err channel_end_fd(struct channel *ch, const struct wire_writer *w, int fd) NODISCARD;
-/* Sends what is queued now, as far as the socket takes it; the loop does this by itself at the end of a turn. */
+/* Sends what is queued now, as far as the socket takes it; the loop does this by itself at the end
+ * of a turn. */
 void channel_flush(struct channel *ch);
-int64_t channel_stalled_since_ms(const struct channel *ch); /* monotonic time since when the peer does not drain; 0 = it does */
+int64_t channel_stalled_since_ms(
+    const struct channel *ch); /* monotonic time since when the peer does not drain; 0 = it does */
 
-/* Without a loop, for the edge, admin and cli, which ask one question at a time: a blocking call with a deadline. */
+/* Without a loop, for the edge, admin and cli, which ask one question at a time: a blocking call
+ * with a deadline. */
 struct call_link {
 	int fd; /* owned by the caller */
 	enum role me, peer;
 	uint64_t next_id;
 };
-/* Sends body as one frame (fd -1: none), waits for AK_OK or AK_FAIL with the id at the front of body, and puts the whole reply body
- * behind that id into *ret (type in *ret_type; descriptor in *ret_fd when ret_fd is not NULL). ERR_TIMEOUT, ERR_EOF, ERR_PROTO. */
-enum err call_ask(struct call_link *c, enum msg_type type, struct span body, int fd, int timeout_ms, enum msg_type *ret_type,
-    struct buf *ret, int *ret_fd) NODISCARD;
+/* Sends body as one frame (fd -1: none), waits for AK_OK or AK_FAIL with the id at the front of
+ * body, and puts the whole reply body behind that id into *ret (type in *ret_type; descriptor in
+ * *ret_fd when ret_fd is not NULL). ERR_TIMEOUT, ERR_EOF, ERR_PROTO. */
+enum err call_ask(struct call_link *c, enum msg_type type, struct span body, int fd, int timeout_ms,
+    enum msg_type *ret_type, struct buf *ret, int *ret_fd) NODISCARD;
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * msg - every message that exists between the processes of the broker: one table says size, sender and state.
- * Process: all of the broker, cli.   Owns: nothing.   Secrets: see docs/SECRET_FLOW.md for the types that carry one.
- * Limits: MSG_LEN_MAX a body; larger values travel as a sealed memfd (MSG_FD rows).
- * Failure: whatever the table does not admit is ERR_PROTO, and its receiver ends the connection.
+ * msg - every message that exists between the processes of the broker: one table says size, sender
+ * and state. Process: all of the broker, cli.   Owns: nothing.   Secrets: see docs/SECRET_FLOW.md
+ * for the types that carry one. Limits: MSG_LEN_MAX a body; larger values travel as a sealed memfd
+ * (MSG_FD rows). Failure: whatever the table does not admit is ERR_PROTO, and its receiver ends the
+ * connection.
  */
 #ifndef IPC_MSG_H
 #define IPC_MSG_H
@@ -15,8 +16,18 @@
 #define MSG_LEN_MAX 65000 /* bytes of body */
 
 /* Who is at the other end of a link. Comes from sidekeyd, never from the peer. */
-enum role { ROLE_NONE = 0, ROLE_SIDEKEYD, ROLE_GATEWAY, ROLE_KEEPER, ROLE_EDGE, ROLE_ADMIN, ROLE_CLI, ROLE_COUNT };
-const char *role_name(enum role r); /* "gateway"; the program is sidekey-<name> (edge, admin: sidekey-api) */
+enum role {
+	ROLE_NONE = 0,
+	ROLE_SIDEKEYD,
+	ROLE_GATEWAY,
+	ROLE_KEEPER,
+	ROLE_EDGE,
+	ROLE_ADMIN,
+	ROLE_CLI,
+	ROLE_COUNT
+};
+const char *role_name(
+    enum role r); /* "gateway"; the program is sidekey-<name> (edge, admin: sidekey-api) */
 
 /* A link starts new; the first message of its opener makes it ready. */
 enum link_state { LINK_NEW = 0, LINK_READY };
@@ -24,41 +35,45 @@ enum link_state { LINK_NEW = 0, LINK_READY };
 #define IN_READY (1u << LINK_READY)
 #define IN_ANY (IN_NEW | IN_READY)
 
-/* Numbers are stable within one release only: all processes come from one build (LINK_HELLO carries MSG_PROTOCOL). */
+/* Numbers are stable within one release only: all processes come from one build (LINK_HELLO carries
+ * MSG_PROTOCOL). */
 #define MSG_PROTOCOL 1
 
 enum msg_type {
 	MSG_NONE = 0,
 
 	/* sidekeyd <-> each child */
-	SUP_SETTING,  /* -> child: str name, str value */
-	SUP_LINK,     /* -> child: u8 role, u8 index; fd: one end of a SEQPACKET pair */
-	SUP_LISTEN,   /* -> child: u8 enum listen_kind; fd: a listening socket */
-	SUP_GO,	      /* -> child: all of the above was sent; sandbox yourself and start */
-	SUP_READY,    /* <- child: in its loop, sandboxed; bool landlock present */
-	SUP_RELOAD,   /* -> admin (compile again), keeper (open audit segment anew) */
-	SUP_DRAIN,    /* -> child: finish what is open within u32 ms, then exit 0 */
-	SUP_EXITED,   /* -> keeper: u8 role, u8 index, i64 pid, str how ("signal 9", "exit 1") */
+	SUP_SETTING, /* -> child: str name, str value */
+	SUP_LINK,    /* -> child: u8 role, u8 index; fd: one end of a SEQPACKET pair */
+	SUP_LISTEN,  /* -> child: u8 enum listen_kind; fd: a listening socket */
+	SUP_GO,	     /* -> child: all of the above was sent; sandbox yourself and start */
+	SUP_READY,   /* <- child: in its loop, sandboxed; bool landlock present */
+	SUP_RELOAD,  /* -> admin (compile again), keeper (open audit segment anew) */
+	SUP_DRAIN,   /* -> child: finish what is open within u32 ms, then exit 0 */
+	SUP_EXITED,  /* -> keeper: u8 role, u8 index, i64 pid, str how ("signal 9", "exit 1") */
 
 	/* gateway <-> keeper */
-	GK_HELLO,     /* g: u16 MSG_PROTOCOL */
-	GK_STATE,     /* k: u8 enum ready_state, u64 config generation; after HELLO and on every change */
-	GK_CSR,	      /* g: blob CSR DER (its own server key) */
-	GK_CERT,      /* k: blob certificate DER, blob CA certificate DER, str trust domain, i64 not_after_s */
-	GK_CONFIG_GET, /* g: - */
-	GK_CONFIG,    /* k: u64 generation; fd: sealed memfd with the upstreams (rules_read_upstreams()) */
-	GK_DECIDE,    /* g: struct decide */
-	GK_ALLOW,     /* k: struct allow (SECRET) */
-	GK_DENY,      /* k: struct deny; answers GK_DECIDE and GK_CONTROL */
-	GK_CONTROL,   /* g: struct control (SECRET: enrollment key) */
-	GK_TICKET,    /* k: u64 request id, 16 bytes ticket */
-	GK_FINISH,    /* g: struct finish */
-	GK_REPORT,    /* g: struct report: something that the gateway refused by itself */
-	GK_REVOKED,   /* k: u64 revocation id, u16 n, n x 16 bytes serial: cut their streams */
+	GK_HELLO, /* g: u16 MSG_PROTOCOL */
+	GK_STATE, /* k: u8 enum ready_state, u64 config generation; after HELLO and on every change
+		   */
+	GK_CSR,	  /* g: blob CSR DER (its own server key) */
+	GK_CERT,  /* k: blob certificate DER, blob CA certificate DER, str trust domain, i64
+		     not_after_s */
+	GK_CONFIG_GET,	/* g: - */
+	GK_CONFIG,	/* k: u64 generation; fd: sealed memfd with the upstreams
+			   (rules_read_upstreams()) */
+	GK_DECIDE,	/* g: struct decide */
+	GK_ALLOW,	/* k: struct allow (SECRET) */
+	GK_DENY,	/* k: struct deny; answers GK_DECIDE and GK_CONTROL */
+	GK_CONTROL,	/* g: struct control (SECRET: enrollment key) */
+	GK_TICKET,	/* k: u64 request id, 16 bytes ticket */
+	GK_FINISH,	/* g: struct finish */
+	GK_REPORT,	/* g: struct report: something that the gateway refused by itself */
+	GK_REVOKED,	/* k: u64 revocation id, u16 n, n x 16 bytes serial: cut their streams */
 	GK_REVOKED_ACK, /* g: u64 revocation id, after all streams are cut */
 
 	/* gateway -> edge: one control connection each */
-	GE_CONN,      /* g: -; fd: stream socket that carries one HTTP/1.1 exchange */
+	GE_CONN, /* g: -; fd: stream socket that carries one HTTP/1.1 exchange */
 
 	/* edge -> keeper, each answered by AK_OK or AK_FAIL with the same id */
 	EK_ENROLL,    /* u64 id, 16 bytes ticket, blob CSR DER -> struct issued */
@@ -66,34 +81,50 @@ enum msg_type {
 	EK_SELF,      /* u64 id, ticket -> struct self */
 	EK_GIVE_BACK, /* u64 id, ticket -> - */
 
-	/* admin -> keeper, and cli -> keeper over keeper.sock; each answered by AK_OK or AK_FAIL with the same id */
-	AK_OK,	      /* k: u64 id, then the call's reply */
-	AK_FAIL,      /* k: u64 id, u16 enum err, str code, str message, str hint */
-	AK_RULES_LOAD, /* admin: u64 id, u32 actor uid; fd: sealed memfd (rules_read()) -> u64 generation, 32 bytes digest */
-	AK_RULES_BAD, /* admin: u64 id, str first error: what is in force stays, status says so -> - */
+	/* admin -> keeper, and cli -> keeper over keeper.sock; each answered by AK_OK or AK_FAIL
+	   with the same id */
+	AK_OK,	       /* k: u64 id, then the call's reply */
+	AK_FAIL,       /* k: u64 id, u16 enum err, str code, str message, str hint */
+	AK_RULES_LOAD, /* admin: u64 id, u32 actor uid; fd: sealed memfd (rules_read()) -> u64
+			  generation, 32 bytes digest */
+	AK_RULES_BAD, /* admin: u64 id, str first error: what is in force stays, status says so -> -
+		       */
 	AK_STATUS,    /* u64 id -> struct status */
-	AK_WORKLOAD_ADD, /* u64 id, u32 uid, str name -> - */
-	AK_WORKLOAD_LIST, /* u64 id, str after -> bool more, u16 n, n x struct workload_row */
-	AK_WORKLOAD_SET, /* u64 id, u32 uid, str name, u8 enum workload_change -> u32 certificates ended */
-	AK_SECRET_LIST, /* u64 id, str after -> bool more, u16 n, n x struct secret_row */
+	AK_WORKLOAD_ADD,   /* u64 id, u32 uid, str name -> - */
+	AK_WORKLOAD_LIST,  /* u64 id, str after -> bool more, u16 n, n x struct workload_row */
+	AK_WORKLOAD_SET,   /* u64 id, u32 uid, str name, u8 enum workload_change -> u32 certificates
+			      ended */
+	AK_SECRET_LIST,	   /* u64 id, str after -> bool more, u16 n, n x struct secret_row */
 	AK_SECRET_HISTORY, /* u64 id, str name -> u16 n, n x struct version_row */
-	AK_SECRET_SET, /* u64 id, u32 uid, str name, u8 enum secret_change, u32 version (0 = the previous) -> u32 version now active */
+	AK_SECRET_SET,	   /* u64 id, u32 uid, str name, u8 enum secret_change, u32 version (0 = the
+			      previous) -> u32 version now active */
 
 	/* cli -> keeper over keeper.sock only: these carry secrets or descriptors */
-	CK_UNSEAL,    /* u64 id, blob passphrase (SECRET) -> - */
-	CK_SEAL,      /* u64 id -> - */
-	CK_SECRET_PUT, /* u64 id, str name, u8 enum secret_put flags, blob value (SECRET) -> u32 version */
+	CK_UNSEAL,	  /* u64 id, blob passphrase (SECRET) -> - */
+	CK_SEAL,	  /* u64 id -> - */
+	CK_SECRET_PUT,	  /* u64 id, str name, u8 enum secret_put flags, blob value (SECRET) -> u32
+			     version */
 	CK_SECRET_REVEAL, /* u64 id, str name, u32 version (0 = active) -> blob value (SECRET) */
-	CK_ENROLL_NEW, /* u64 id, struct enroll_new -> 32 bytes key (SECRET), str ca_pem, str gateway address, i64 expires_s */
-	CK_REKEY,     /* u64 id -> u32 new data key number, u64 records to do; the rest runs in the background */
-	CK_AUDIT_OPEN, /* u64 id, u32 segment (0 = the newest) -> u32 segment, bool newest, u32 oldest; fd: read-only */
-	CK_AUDIT_KEY, /* u64 id -> 32 bytes Ed25519 public key */
+	CK_ENROLL_NEW,	  /* u64 id, struct enroll_new -> 32 bytes key (SECRET), str ca_pem, str
+			     gateway address, i64 expires_s */
+	CK_REKEY,      /* u64 id -> u32 new data key number, u64 records to do; the rest runs in the
+			  background */
+	CK_AUDIT_OPEN, /* u64 id, u32 segment (0 = the newest) -> u32 segment, bool newest, u32
+			  oldest; fd: read-only */
+	CK_AUDIT_KEY,  /* u64 id -> 32 bytes Ed25519 public key */
 
 	MSG_COUNT
 };
 
 enum listen_kind { LISTEN_NONE = 0, LISTEN_TLS_TCP, LISTEN_TLS_UNIX, LISTEN_ADMIN, LISTEN_KEEPER };
-enum ready_state { READY_NOT = 0, READY_SEALED, READY_NO_RULES, READY_YES, READY_AUDIT_FAILING, READY_CLOCK };
+enum ready_state {
+	READY_NOT = 0,
+	READY_SEALED,
+	READY_NO_RULES,
+	READY_YES,
+	READY_AUDIT_FAILING,
+	READY_CLOCK
+};
 
 struct msg_row {
 	enum msg_type type;
@@ -107,7 +138,9 @@ struct msg_row {
 
 /* NULL when such a message does not exist. */
 const struct msg_row *msg_row(uint16_t type);
-/* ERR_PROTO unless the table admits a message of len bytes, with or without fd, from one role to another in that state. */
-enum err msg_check(uint16_t type, size_t len, bool has_fd, enum role from, enum role to, enum link_state state) NODISCARD;
+/* ERR_PROTO unless the table admits a message of len bytes, with or without fd, from one role to
+ * another in that state. */
+enum err msg_check(uint16_t type, size_t len, bool has_fd, enum role from, enum role to,
+    enum link_state state) NODISCARD;
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * wire - how a value looks inside a message, a stored record or the compiled policy: little-endian, length-prefixed.
- * Process: all of the broker, cli.   Owns: nothing; a reader's spans point into its input.
- * Secrets: may pass through; the buffers wipe.
- * Limits: 65 535 bytes for wire_put_bytes(), UINT32_MAX for wire_put_blob().
- * Failure: sticky. A reader or writer that failed stays failed, later calls do nothing, wire_done()/the writer's e says so once.
+ * wire - how a value looks inside a message, a stored record or the compiled policy: little-endian,
+ * length-prefixed. Process: all of the broker, cli.   Owns: nothing; a reader's spans point into
+ * its input. Secrets: may pass through; the buffers wipe. Limits: 65 535 bytes for
+ * wire_put_bytes(), UINT32_MAX for wire_put_blob(). Failure: sticky. A reader or writer that failed
+ * stays failed, later calls do nothing, wire_done()/the writer's e says so once.
  */
 #ifndef IPC_WIRE_H
 #define IPC_WIRE_H
@@ -29,11 +29,13 @@ uint16_t wire_u16(struct wire_reader *r);
 uint32_t wire_u32(struct wire_reader *r);
 uint64_t wire_u64(struct wire_reader *r);
 int64_t wire_i64(struct wire_reader *r);
-bool wire_bool(struct wire_reader *r);				/* 0 or 1; else ERR_SYNTAX */
-struct span wire_fixed(struct wire_reader *r, size_t len);	/* exactly len raw bytes */
-struct span wire_bytes(struct wire_reader *r, size_t max);	/* u16 length, then bytes; over max is ERR_LIMIT */
-struct span wire_blob(struct wire_reader *r, size_t max);	/* u32 length, then bytes */
-void wire_str(struct wire_reader *r, char *dst, size_t size);	/* wire_bytes into a C string: no NUL inside, at most size-1 bytes */
+bool wire_bool(struct wire_reader *r);			   /* 0 or 1; else ERR_SYNTAX */
+struct span wire_fixed(struct wire_reader *r, size_t len); /* exactly len raw bytes */
+struct span wire_bytes(
+    struct wire_reader *r, size_t max); /* u16 length, then bytes; over max is ERR_LIMIT */
+struct span wire_blob(struct wire_reader *r, size_t max); /* u32 length, then bytes */
+void wire_str(struct wire_reader *r, char *dst,
+    size_t size); /* wire_bytes into a C string: no NUL inside, at most size-1 bytes */
 /* ERR_OK only if everything was well-formed and nothing is left over. */
 enum err wire_done(const struct wire_reader *r) NODISCARD;
 
