@@ -1,9 +1,10 @@
 /*
  * yaml - a strict tree of YAML's JSON-like core, each node with its place (libyaml reads, this refuses the rest).
- * Process: sidekeyd, admin, cli.   Owns: the tree (yaml_free()).
+ * Process: sidekeyd, admin, cli.   Owns: the tree (yaml_tree_free()).
  * Secrets: none: files that people write hold none.
  * Limits: YAML_FILE_MAX bytes, YAML_DEPTH_MAX, YAML_NODES_MAX. One document. No anchors, aliases, tags, merge keys, duplicate keys;
- *         yes/no/on/off are strings; a byte order mark is refused.
+ *         yes/no/on/off are strings; floats, tabs and byte order marks are refused.
+ *         Map keys are strings, whatever they look like. A file without a document gives an empty map.
  * Failure: ERR_SYNTAX or ERR_LIMIT with a struct place_error that says file, line, column and what was expected.
  */
 #ifndef YAML_YAML_H
@@ -36,8 +37,13 @@ struct place_error {
 	char text[512];	       /* "unknown key \"alow\"; expected one of: allow, deny, limit" */
 };
 
-enum err yaml_parse(const char *file, struct span in, struct yaml_node **ret_root, struct place_error *ret_error) NODISCARD;
-void yaml_free(struct yaml_node *n);
+enum err yaml_parse(const char *file, struct span in, struct yaml_node **ret_root,
+    struct place_error *ret_error) NODISCARD;
+/* Reads path (no symlink) and parses it; file names it in errors. ERR_NOT_FOUND and ERR_IO have a place without a line. */
+enum err yaml_load(const char *path, const char *file, struct yaml_node **ret_root,
+    struct place_error *ret_error) NODISCARD;
+/* Not named yaml_free: libyaml exports that name for itself, and a program's definition would take its place. */
+void yaml_tree_free(struct yaml_node *n);
 void yaml_freep(struct yaml_node **n);
 
 /* Fills e with a place and text; always returns ERR_SYNTAX, so that a check is one line. */
@@ -47,5 +53,8 @@ enum err yaml_error(struct place_error *e, const char *file, const struct yaml_n
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 /* ERR_SYNTAX naming the first key that is not in the NULL-terminated list, with the nearest one that is. */
 enum err yaml_only(const struct yaml_node *map, const char *const *keys, const char *file, struct place_error *ret_error) NODISCARD;
+
+/* "; did you mean \"allow\"? expected one of: allow, deny" for a word that is not in the NULL-terminated list. Returns dst. */
+const char *yaml_nearest(const char *word, const char *const *words, char *dst, size_t size);
 
 #endif
