@@ -30,16 +30,18 @@ typedef void channel_fn(struct channel *ch, struct msg *m, void *arg);
 /* The link ended: ERR_EOF, ERR_PROTO, ERR_IO. The callback closes the channel. */
 typedef void channel_end_fn(struct channel *ch, enum err e, void *arg);
 
-struct channel_ops {
+/* What the owner says of a link once, when it makes it. */
+struct channel_role {
+	enum role me, peer; /* both are checked against the table for every message, both ways */
+	size_t queue_max;   /* bytes */
 	channel_fn *on_msg;
 	channel_end_fn *on_end;
+	void *arg;
 };
 
-/* Takes fd (made non-blocking), also on failure. me and peer are checked against the table for
- * every message, both ways. */
-enum err channel_new(struct loop *l, int fd, enum role me, enum role peer, size_t queue_max,
-    const struct channel_ops *ops, void *arg,
-    struct channel **ret_ch) NODISCARD; /* 8 parameters: the one constructor of every link */
+/* Takes fd (made non-blocking), also on failure. */
+enum err channel_new(
+    struct loop *l, int fd, const struct channel_role *r, struct channel **ret_ch) NODISCARD;
 void channel_close(struct channel *ch); /* safe inside its own callbacks; NULL is fine */
 
 void channel_set_ready(struct channel *ch); /* LINK_NEW -> LINK_READY */
@@ -58,18 +60,5 @@ enum err channel_end_fd(struct channel *ch, const struct wire_writer *w, int fd)
 void channel_flush(struct channel *ch);
 int64_t channel_stalled_since_ms(
     const struct channel *ch); /* monotonic time since when the peer does not drain; 0 = it does */
-
-/* Without a loop, for the edge, admin and cli, which ask one question at a time: a blocking call
- * with a deadline. */
-struct call_link {
-	int fd; /* owned by the caller */
-	enum role me, peer;
-	uint64_t next_id;
-};
-/* Sends body as one frame (fd -1: none), waits for AK_OK or AK_FAIL with the id at the front of
- * body, and puts the whole reply body behind that id into *ret (type in *ret_type; descriptor in
- * *ret_fd when ret_fd is not NULL). ERR_TIMEOUT, ERR_EOF, ERR_PROTO. */
-enum err call_ask(struct call_link *c, enum msg_type type, struct span body, int fd, int timeout_ms,
-    enum msg_type *ret_type, struct buf *ret, int *ret_fd) NODISCARD;
 
 #endif

@@ -138,9 +138,13 @@ struct msg_row {
 
 /* NULL when such a message does not exist. */
 const struct msg_row *msg_row(uint16_t type);
-/* ERR_PROTO unless the table admits a message of len bytes, with or without fd, from one role to
- * another in that state. */
-enum err msg_check(uint16_t type, size_t len, bool has_fd, enum role from, enum role to,
-    enum link_state state) NODISCARD;
+/* The direction and state that a message is judged in. */
+struct msg_ctx {
+	enum role from, to;
+	enum link_state state;
+};
+/* ERR_PROTO unless the table admits a message of len bytes, with or without a descriptor, in that
+ * direction and state. */
+enum err msg_check(const struct msg_ctx *c, uint16_t type, size_t len, bool has_fd) NODISCARD;
 
 #endif
