@@ -22,6 +22,7 @@
 #define RULES_STRIP_MAX 16	 /* further credential headers of one upstream */
 #define RULES_HOST_LEN_MAX 253
 #define RULES_TEMPLATE_LEN_MAX 1024
+#define RULES_CA_LEN_MAX 262144
 
 enum inject_kind { INJECT_NONE = 0, INJECT_HEADER, INJECT_BASIC, INJECT_QUERY };
 enum error_shape { SHAPE_PROBLEM = 0, SHAPE_ANTHROPIC, SHAPE_OPENAI, SHAPE_GITHUB };
@@ -33,14 +34,14 @@ struct rules_env {
 
 struct upstream {
 	char name[NAME_LEN_MAX + 1];
-	char host[RULES_HOST_LEN_MAX + 1]; /* lower case; what SNI, Host and the certificate check use */
+	char host[RULES_HOST_LEN_MAX + 1]; /* lower case; what SNI, Host and the certificate check use; IPv6 without brackets */
 	uint16_t port;
 	char *base_path;		   /* "" or "/x/y", no trailing slash: put in front of <rest> */
 	char secret[NAME_LEN_MAX + 1];	   /* "" when inject is INJECT_NONE */
 	enum inject_kind inject;
-	char *inject_name;		   /* header name, query parameter name, or basic user name */
-	char *inject_value;		   /* header only: holds {credential} exactly once */
-	char *placeholder;		   /* template, holds {random} exactly once: "sk-ant-api03-{random}" */
+	char *inject_name;		   /* header name, query parameter name, or basic user name; NULL with INJECT_NONE */
+	char *inject_value;		   /* header only, else NULL: holds {credential} exactly once */
+	char *placeholder;		   /* template, holds {random} exactly once: "sk-ant-api03-{random}"; NULL: none is handed out */
 	enum error_shape shape;
 	struct rules_env env[RULES_ENV_MAX];
 	uint16_t env_count;
@@ -56,7 +57,7 @@ struct upstream {
 
 struct pattern {
 	char method[17]; /* "GET", or "*" */
-	char *path;	 /* "/repos/acme/**": segments, "*", "**" */
+	char *path;	 /* segments between slashes; one star is any one of them, two are any number */
 };
 
 struct use {
