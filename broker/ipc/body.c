@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/secret.h"
+
 const char *
 version_state_name(enum version_state s)
 {
@@ -96,7 +98,7 @@ allow_get(struct wire_reader *r, struct allow *ret_v)
 	ret_v->secret_id = wire_u32(r);
 	ret_v->version = wire_u32(r);
 	ret_v->deadline_s = wire_i64(r);
-	ret_v->value = wire_blob(r, MSG_LEN_MAX);
+	ret_v->value = wire_blob(r, SECRET_LEN_MAX);
 }
 
 void
