@@ -2,7 +2,9 @@
 
 BUILD    ?= build
 PREFIX   ?= /usr/local
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 VERSION  := 0.1.0
 
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -23,7 +25,7 @@ YAML     := $(wildcard broker/yaml/*.c)
 POLICYC  := $(wildcard broker/api/policyc/*.c)
 CRYPTO   := $(wildcard broker/keeper/crypto/*.c)
 AUDIT    := $(wildcard broker/keeper/audit/*.c)
-HTTP1    := broker/gateway/http1.c broker/gateway/chunked.c
+HTTP1    := $(wildcard broker/gateway/http1*.c) broker/gateway/chunked.c
 
 SRC_sidekeyd        := $(wildcard broker/sidekeyd/*.c) $(COMMON) $(IPC) $(PROC) $(YAML)
 SRC_sidekey-gateway := $(wildcard broker/gateway/*.c) $(COMMON) $(IPC) $(PROC) $(RULES)
@@ -56,29 +58,31 @@ all: $(BIN) ## build every program
 define program
 $$(BUILD)/bin/$(1): $$(SRC_$(1):%.c=$$(BUILD)/obj/%.o)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(if $$(LDFLAGS_$(1)),$$(LDFLAGS_$(1)) $$(filter -Wl%,$$(LDFLAGS)),$$(LDFLAGS)) -o $$@ $$^ $$(LIB_$(1))
+	@echo '  LINK  $$@'
+	@$$(CC) $$(CFLAGS) $$(if $$(LDFLAGS_$(1)),$$(LDFLAGS_$(1)) $$(filter -Wl%,$$(LDFLAGS)),$$(LDFLAGS)) -o $$@ $$^ $$(LIB_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC    $<'
+	@$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/parts.a: $(PARTS:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
 
 $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
