@@ -11,6 +11,9 @@
 
 #define KEYRING_KEYS_MAX 16
 #define STORE_ID_LEN 16
+#define KEYRING_RECORD_KEY_MAX 255		     /* bytes of a record key */
+#define KEYRING_SEAL_OVERHEAD (4 + SEAL_OVERHEAD) /* what keyring_seal() adds */
+#define KEYRING_WRAPPED_MAX 2048
 
 enum unseal_method { UNSEAL_NONE = 0, UNSEAL_KEY_FILE, UNSEAL_PASSPHRASE };
 
@@ -27,7 +30,8 @@ enum err keyring_unwrap(struct span wrapped, const uint8_t store_id[STORE_ID_LEN
 void keyring_free(struct keyring *k);
 
 uint32_t keyring_active(const struct keyring *k);
-enum err keyring_add(struct keyring *k) NODISCARD;	     /* a new data key, now active */
+enum err keyring_add(struct keyring *k) NODISCARD;	     /* a new data key, now active; ERR_LIMIT beyond KEYRING_KEYS_MAX */
+void keyring_undo_add(struct keyring *k); /* when the new key could not be stored: nothing was sealed under it yet */
 void keyring_drop_before(struct keyring *k, uint32_t number); /* after a rekey was finished */
 /* keyring_wrap() again without the kek: the root key's wrapping is kept, the data keys are sealed anew. */
 enum err keyring_rewrap(const struct keyring *k, struct span old_wrapped, struct buf *out) NODISCARD;
