@@ -1,0 +1,161 @@
+"""A broker of the test's own in a temporary folder: init, start, command line, stop."""
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+BIN = os.path.join(ROOT, os.environ.get("SIDEKEY_TEST_BUILD", "build"), "bin")
+
+# The mode of a container: one uid, no capability. Run as root, the tests step down to this uid.
+ONE_UID = 65534
+
+
+def one_uid_prefix():
+    if os.geteuid() != 0 or os.environ.get("SIDEKEY_TEST_MODE") == "root":
+        return []
+    return ["setpriv", f"--reuid={ONE_UID}", f"--regid={ONE_UID}", "--clear-groups",
+            "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+
+
+def wait_for(fn, what, timeout=10.0):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = fn()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise TimeoutError(f"waited {timeout} s for {what}")
+
+
+class Broker:
+    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example"):
+        self.dir = tempfile.mkdtemp(prefix="sidekey-test-")
+        os.chmod(self.dir, 0o755)
+        self.conf, self.state, self.run = (f"{self.dir}/{d}" for d in ("conf", "state", "run"))
+        self.key_file = f"{self.dir}/root.key"
+        self.log_path = f"{self.dir}/sidekeyd.log"
+        self.prefix = one_uid_prefix()
+        self.passphrase = passphrase
+        self.proc = None
+        for d in (self.conf, f"{self.conf}/upstreams", f"{self.conf}/policies", self.run):
+            os.makedirs(d, exist_ok=True)
+        listen = "{unix: true" + (f', tcp: "{tcp}"' if tcp else "") + "}"
+        unseal = "passphrase" if passphrase else f"{{key_file: {self.key_file}}}"
+        self.write("sidekey.yaml", f"state_dir: {self.state}\nrun_dir: {self.run}\nlisten: {listen}\n"
+                   f"gateway_address: unix:{self.run}/gateway.sock\ngateways: {gateways}\n"
+                   f"unseal: {unseal}\n"
+                   + (yaml if "user:" in yaml else "user: none\n" + yaml))
+        if self.prefix:
+            subprocess.run(["chown", "-R", f"{ONE_UID}:{ONE_UID}", self.dir], check=True)
+        args = ["init", "--state-dir", self.state, "--trust-domain", trust_domain, "--unseal"]
+        args += ["passphrase"] if passphrase else ["key-file", "--key-file", self.key_file]
+        self.cli(*args, stdin=f"{passphrase}\n{passphrase}\n" if passphrase else None)
+
+    def write(self, name, text):
+        path = f"{self.conf}/{name}"
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def command(self, *args):
+        return [*self.prefix, f"{BIN}/sidekey", "--config-dir", self.conf, "--run-dir", self.run, *args]
+
+    def cli(self, *args, stdin=None, check=True, rc=None):
+        p = subprocess.run(self.command(*args), input=stdin, capture_output=True, text=True, timeout=60,
+                           env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.dir}, cwd=self.dir)
+        if (check and rc is None and p.returncode != 0) or (rc is not None and p.returncode != rc):
+            raise RuntimeError(f"sidekey {' '.join(args)}: exit {p.returncode}\n{p.stdout}{p.stderr}\n{self.log()[-2000:]}")
+        return p
+
+    def json(self, *args):
+        return json.loads(self.cli("--json", *args).stdout)
+
+    def start(self, ready=True, extra=()):
+        self.log_file = open(self.log_path, "ab")
+        self.proc = subprocess.Popen([*self.prefix, f"{BIN}/sidekeyd", "--config-dir", self.conf, *extra],
+                                     stdout=self.log_file, stderr=self.log_file,
+                                     env={"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
+        if ready:
+            wait_for(lambda: self.proc.poll() is not None or self.ready(), "the broker to be ready", 20)
+            if self.proc.poll() is not None:
+                raise RuntimeError("sidekeyd ended: " + self.log())
+        return self
+
+    def ready(self):
+        p = subprocess.run(self.command("--json", "status"), capture_output=True, text=True)
+        return p.returncode == 0 and json.loads(p.stdout).get("ready") == "ready"
+
+    def log(self):
+        try:
+            with open(self.log_path, errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def pids(self):
+        """{role: [pid, ...]} of the broker's processes, found as children of sidekeyd."""
+        found = {}
+        with open(f"/proc/{self.proc.pid}/task/{self.proc.pid}/children") as f:
+            for pid in f.read().split():
+                with open(f"/proc/{pid}/cmdline", "rb") as c:
+                    argv = c.read().split(b"\0")
+                found.setdefault(argv[1].decode() if len(argv) > 2 else argv[0].decode(), []).append(int(pid))
+        return found
+
+    def stop(self, sig=signal.SIGTERM, timeout=20):
+        if self.proc is None:
+            return None
+        if self.proc.poll() is None:
+            self.proc.send_signal(sig)
+        rc = self.proc.wait(timeout)
+        self.log_file.close()
+        self.proc = None
+        return rc
+
+    def close(self):
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+        if not os.environ.get("SIDEKEY_TEST_KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    # Setting things up, in the words of the tests.
+
+    def secret(self, name, value, *flags):
+        self.cli("secret", "set", name, *flags, stdin=value)
+
+    def workload(self, name):
+        self.cli("workload", "add", name)
+
+    def enroll(self, name, *flags):
+        path = f"{self.dir}/enroll-{name.replace('/', '_')}-{time.monotonic_ns()}.json"
+        self.cli("workload", "enroll", name, "--out", path, *flags)
+        return path
+
+    def upstream(self, name, like, up, ca, extra=""):
+        """An upstream file that sends `like`'s host to the recording upstream."""
+        self.write(f"upstreams/{name}.yaml", f"upstream: {name}\nlike: {like}\nca: {ca}\n"
+                   f"connect: 127.0.0.1:{up.port}\n{extra}")
+
+    def policy(self, name, workloads, use):
+        self.write(f"policies/{name}.yaml", f"policy: {name}\nworkloads: [{', '.join(workloads)}]\nuse:\n{use}")
+
+    def reload(self):
+        self.cli("reload")
+
+
+def user_name(uid):
+    return pwd.getpwuid(uid).pw_name

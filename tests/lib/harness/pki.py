@@ -1,0 +1,39 @@
+"""Test certificates by openssl(1): an upstream's CA and leaf, and the hostile leaves of the attack tables."""
+import os
+import subprocess
+
+
+def run(*args, **kw):
+    return subprocess.run(args, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+
+
+def key(path):
+    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
+    return path
+
+
+class Ca:
+    """A CA of the test's own in dir; leaf() makes certificates under it."""
+
+    def __init__(self, dir_, name="test-ca"):
+        os.makedirs(dir_, exist_ok=True)
+        self.dir = dir_
+        self.key = key(f"{dir_}/{name}.key")
+        self.cert = f"{dir_}/{name}.pem"
+        run("openssl", "req", "-x509", "-new", "-key", self.key, "-out", self.cert, "-days", "30",
+            "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+    def leaf(self, name, san, days="30", ext="", subject="/", leaf_key=None):
+        """(certificate, key) paths; san is an openssl subjectAltName value or "", ext further lines."""
+        leaf_key = leaf_key or key(f"{self.dir}/{name}.key")
+        csr, cert, conf = (f"{self.dir}/{name}.{s}" for s in ("csr", "pem", "ext"))
+        run("openssl", "req", "-new", "-key", leaf_key, "-subj", subject, "-out", csr)
+        with open(conf, "w") as f:
+            if san:
+                f.write(f"subjectAltName={san}\n")
+            f.write(ext)
+        run("openssl", "x509", "-req", "-in", csr, "-CA", self.cert, "-CAkey", self.key,
+            "-set_serial", str(int.from_bytes(os.urandom(15), "big") | 1 << 118), "-days", days,
+            "-sha256", "-extfile", conf, "-out", cert)
+        return cert, leaf_key
