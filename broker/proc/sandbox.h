@@ -1,8 +1,8 @@
 /*
- * sandbox - Landlock for files, seccomp for system calls: what a role does not need does not exist for it.
- * Process: sidekeyd and each child.   Owns: nothing; what it sets cannot be undone and is inherited.
- * Secrets: none.   Limits: SANDBOX_PATHS_MAX paths a role.
- * Failure: ERR_SYS, and the process must not go on; a kernel without Landlock is told in *ret_abi and is no failure.
+ * sandbox - Landlock for files, seccomp for system calls: what a role does not need does not exist
+ * for it. Process: sidekeyd and each child.   Owns: nothing; what it sets cannot be undone and is
+ * inherited. Secrets: none.   Limits: SANDBOX_PATHS_MAX paths a role. Failure: ERR_SYS, and the
+ * process must not go on; a kernel without Landlock is told in *ret_abi and is no failure.
  */
 #ifndef PROC_SANDBOX_H
 #define PROC_SANDBOX_H
@@ -26,12 +26,14 @@ struct sandbox_path {
 	enum sandbox_access access;
 };
 
-/* Restricts this process and its future children to paths. TCP: sidekeyd and the gateway keep connect, the others have none; nobody but sidekeyd binds.
- * Signals and abstract sockets end at the domain's border where the kernel knows that scope. *ret_abi: 0 = no Landlock in this kernel. */
-enum err sandbox_files(enum role role, const struct sandbox_path *paths, size_t count, int *ret_abi) NODISCARD;
+/* Restricts this process and its future children to paths. TCP: sidekeyd and the gateway keep
+ * connect, the others have none; nobody but sidekeyd binds. Signals and abstract sockets end at the
+ * domain's border where the kernel knows that scope. *ret_abi: 0 = no Landlock in this kernel. */
+enum err sandbox_files(
+    enum role role, const struct sandbox_path *paths, size_t count, int *ret_abi) NODISCARD;
 
-/* Installs the role's list of system calls (seccomp/<role>.list). A call that is not in it ends the process with SANDBOX_TRAP_STATUS, its number and
- * name on stderr. */
+/* Installs the role's list of system calls (seccomp/<role>.list). A call that is not in it ends the
+ * process with SANDBOX_TRAP_STATUS, its number and name on stderr. */
 enum err sandbox_syscalls(enum role role) NODISCARD;
 #define SANDBOX_TRAP_STATUS 70
 
