@@ -156,7 +156,7 @@ scan_status_line(struct scan *s)
 	if (p[0] != ' ' || p[2] < '0' || p[2] > '9' || p[3] < '0' || p[3] > '9')
 		return refuse(s, "status_line");
 	if (p[1] < '1' || p[1] > '5')
-		return refuse(s, "status");
+		return refuse(s, p[1] >= '0' && p[1] <= '9' ? "status" : "status_line");
 	h->status = (uint16_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0'));
 	s->at += 4;
 	if (*s->at != ' ')

@@ -55,7 +55,7 @@ list_names(struct span list, struct span name)
 
 		while (i < list.len && strchr(", \t", list.p[i]) == NULL)
 			i++;
-		if (same_name(span_of(list.p + start, i - start), name))
+		if (i > start && same_name(span_of(list.p + start, i - start), name))
 			return true;
 		i++;
 	}
