@@ -86,9 +86,86 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+.PHONY: deps
+deps: ## list the Debian packages that are missing, and install them (asks; YES=1 does not)
+	@tools/deps.sh test
+
+.PHONY: demo
+demo: ## install what is missing, build, and show the product on loopback (KEY=@file: the real API)
+	@tools/deps.sh test
+	@$(MAKE) --no-print-directory -s all
+	@tools/demo.sh $(BUILD) $(KEY)
+
+REPLAY   := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
+REGRESS  := $(wildcard tests/regress/*.py)
+ATTACK   := $(wildcard tests/attack/test_*.py)
+CLIENTS  := $(wildcard tests/clients/test_*.py)
+BLACKBOX := SIDEKEY_TEST_BUILD=$(BUILD)
+
 .PHONY: unit
-unit: $(UNIT) ## unit tables and fuzz corpora
-	prove --exec '' $(UNIT)
+unit: $(UNIT) ## unit tables
+	@prove -Q --exec '' $(UNIT)
+
+.PHONY: corpus
+corpus: $(REPLAY) ## every fuzz target over its corpus
+	@for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_} || exit 1; done
+
+.PHONY: regress
+regress: all ## the built programs from outside, one file a promise, in the one-uid mode of a container
+	@$(BLACKBOX) prove -Q -j2 --exec '' $(REGRESS)
+
+.PHONY: test
+test: ## what a change must pass: unit, corpus, regress (no Docker, under 5 minutes)
+	@tools/deps.sh test
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory unit corpus regress
+
+.PHONY: attack
+attack: all ## the attack tables against the built programs
+	@$(BLACKBOX) prove -Q -j2 --exec '' $(ATTACK)
+
+.PHONY: clients
+clients: all ## real clients from npm behind the shim
+	@cd tests/clients && npm ci --silent --no-audit --no-fund
+	@$(BLACKBOX) prove -Q --exec '' $(CLIENTS)
+
+.PHONY: rooted
+rooted: all ## regress again, started as root with a uid for each role
+	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS)
+
+SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -DSIDEKEY_SANITIZE
+.PHONY: asan
+asan: ## unit, corpus, regress and attack under ASan and UBSan
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE) -fPIE' LDFLAGS='-pie' LDFLAGS_sidekey-shim='-pie' all unit corpus regress attack
+
+.PHONY: valgrind
+valgrind: $(UNIT) ## unit tables under valgrind
+	@prove -Q --exec 'valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' $(UNIT)
+
+TREE := $(PARTS) $(wildcard broker/*/main.c cli/main.c shim/main.c)
+.PHONY: analyze
+analyze: ## gcc -fanalyzer over the tree
+	@for f in $(TREE); do $(CC) $(ALLFLAGS) -fanalyzer -c -o /dev/null $$f || exit 1; done
+
+.PHONY: tidy
+tidy: ## clang-tidy over the tree (.clang-tidy)
+	@clang-tidy --quiet $(TREE) -- -std=c17 $(CPPFLAGS) 2>/dev/null
+
+.PHONY: cppcheck
+cppcheck: ## cppcheck over the tree
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability,performance --inline-suppr \
+	    --suppressions-list=tools/cppcheck.suppressions -I. $(TREE)
+
+.PHONY: check
+check: all house fence unit corpus ## what every commit passes
+	@tools/doc_check.sh $(BUILD)
+
+.PHONY: suites
+suites: attack clients rooted asan analyze tidy cppcheck valgrind bench ## the longer suites
+
+.PHONY: bench
+bench: all ## cost and latency beside nginx in the same run, with the budgets
+	@tests/bench/run.sh $(BUILD)
 
 .PHONY: clean
 clean: ## remove what was built
