@@ -74,7 +74,7 @@ parse_integer(struct yaml_node *n, const char *file, struct place_error *ret_err
 enum err
 tree_resolve_plain(struct yaml_node *n, const char *file, struct place_error *ret_error)
 {
-	char shown[TREE_SHOW_SIZE];
+	char shown[YAML_SHOW_SIZE];
 
 	n->kind = YAML_STRING;
 	if (n->text[0] == '\0' || strcmp(n->text, "null") == 0 || strcmp(n->text, "~") == 0) {
@@ -87,7 +87,7 @@ tree_resolve_plain(struct yaml_node *n, const char *file, struct place_error *re
 	} else if (is_numberish(n->text)) {
 		return yaml_error(ret_error, file, n,
 		    "%s is not a plain whole number; write digits only, or quote it if it is text",
-		    tree_show(n->text, shown));
+		    yaml_show(n->text, shown));
 	}
 	return ERR_OK;
 }

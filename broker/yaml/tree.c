@@ -71,7 +71,7 @@ yaml_error(
 }
 
 const char *
-tree_show(const char *text, char dst[TREE_SHOW_SIZE])
+yaml_show(const char *text, char dst[YAML_SHOW_SIZE])
 {
 	size_t n = 0;
 
@@ -80,7 +80,7 @@ tree_show(const char *text, char dst[TREE_SHOW_SIZE])
 		unsigned char c = (unsigned char)text[i];
 
 		if (i == 48) {
-			n += (size_t)snprintf(dst + n, TREE_SHOW_SIZE - n, "...");
+			n += (size_t)snprintf(dst + n, YAML_SHOW_SIZE - n, "...");
 			break;
 		}
 		dst[n++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
@@ -120,7 +120,7 @@ tree_check_duplicates(const struct yaml_node *map, const char *file, struct plac
 	struct yaml_node **keys = calloc(map->count + 1u,
 	    sizeof(*keys)); /* sorted: a map of 50 000 keys costs no 10^9 comparisons */
 	const struct yaml_node *second = NULL, *first = NULL;
-	char shown[TREE_SHOW_SIZE];
+	char shown[YAML_SHOW_SIZE];
 
 	if (keys == NULL)
 		return ERR_NOMEM;
@@ -137,7 +137,7 @@ tree_check_duplicates(const struct yaml_node *map, const char *file, struct plac
 	if (second == NULL)
 		return ERR_OK;
 	return yaml_error(ret_error, file, second, "duplicate key %s; it is already on line %u",
-	    tree_show(second->text, shown), first->line);
+	    yaml_show(second->text, shown), first->line);
 }
 
 /* Edit distance (insert, delete, replace, swap of neighbours) of two short words. */
@@ -217,7 +217,7 @@ enum err
 yaml_only(const struct yaml_node *map, const char *const *keys, const char *file,
     struct place_error *ret_error)
 {
-	char shown[TREE_SHOW_SIZE], hint[400];
+	char shown[YAML_SHOW_SIZE], hint[400];
 
 	must(map->kind == YAML_MAP);
 	for (uint32_t i = 0; i < map->count; i++) {
@@ -225,7 +225,7 @@ yaml_only(const struct yaml_node *map, const char *const *keys, const char *file
 
 		if (!in_list(key->text, keys))
 			return yaml_error(ret_error, file, key, "unknown key %s%s",
-			    tree_show(key->text, shown),
+			    yaml_show(key->text, shown),
 			    yaml_nearest(key->text, keys, hint, sizeof(hint)));
 	}
 	return ERR_OK;

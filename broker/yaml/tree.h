@@ -20,8 +20,4 @@ enum err tree_check_duplicates(const struct yaml_node *map, const char *file, st
 /* ERR_SYNTAX at line and column. */
 enum err tree_error_at(struct place_error *e, const char *file, uint32_t line, uint32_t column, const char *fmt, ...) PRINTF(5, 6);
 
-/* text with controls and quotes escaped, cut at 48 bytes: for messages. Returns dst. */
-#define TREE_SHOW_SIZE 80
-const char *tree_show(const char *text, char dst[TREE_SHOW_SIZE]);
-
 #endif

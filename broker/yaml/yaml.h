@@ -57,4 +57,8 @@ enum err yaml_only(const struct yaml_node *map, const char *const *keys, const c
 /* "; did you mean \"allow\"? expected one of: allow, deny" for a word that is not in the NULL-terminated list. Returns dst. */
 const char *yaml_nearest(const char *word, const char *const *words, char *dst, size_t size);
 
+/* text with controls and quotes escaped, cut at 48 bytes: for messages. Returns dst. */
+#define YAML_SHOW_SIZE 80
+const char *yaml_show(const char *text, char dst[YAML_SHOW_SIZE]);
+
 #endif
