@@ -164,8 +164,8 @@ check: all house fence unit corpus ## what every commit passes
 suites: attack clients rooted asan analyze tidy cppcheck valgrind bench ## the longer suites
 
 .PHONY: bench
-bench: all ## cost and latency beside nginx in the same run, with the budgets
-	@tests/bench/run.sh $(BUILD)
+bench: all $(BUILD)/tests/tool_load ## cost and latency beside nginx in the same run, with the budgets
+	@$(BLACKBOX) tests/bench/run.py
 
 .PHONY: clean
 clean: ## remove what was built
