@@ -295,6 +295,12 @@ keyring_undo_add(struct keyring *k)
 	k->keys[k->count] = (struct data_key){ 0 };
 }
 
+bool
+keyring_has_older(const struct keyring *k)
+{
+	return k->count > 1;
+}
+
 void
 keyring_drop_before(struct keyring *k, uint32_t number)
 {

@@ -32,6 +32,7 @@ void keyring_free(struct keyring *k);
 uint32_t keyring_active(const struct keyring *k);
 enum err keyring_add(struct keyring *k) NODISCARD;	     /* a new data key, now active; ERR_LIMIT beyond KEYRING_KEYS_MAX */
 void keyring_undo_add(struct keyring *k); /* when the new key could not be stored: nothing was sealed under it yet */
+bool keyring_has_older(const struct keyring *k); /* data keys beside the active one: a rekey is not finished */
 void keyring_drop_before(struct keyring *k, uint32_t number); /* after a rekey was finished */
 /* keyring_wrap() again without the kek: the root key's wrapping is kept, the data keys are sealed anew. */
 enum err keyring_rewrap(const struct keyring *k, struct span old_wrapped, struct buf *out) NODISCARD;
