@@ -16,12 +16,10 @@ def spellings(secret):
     forms = {"raw": raw, "hex": binascii.hexlify(raw), "HEX": binascii.hexlify(raw).upper(),
              "percent": "".join(f"%{b:02x}" for b in raw).encode(), "quoted": urllib.parse.quote(secret, safe="").encode(),
              "json": json.dumps(secret)[1:-1].encode()}
-    for shift in range(3):
+    for shift in range(3):  # without the characters that bytes in front or behind would change
+        first, end = (0, 2, 3)[shift], (shift + len(raw)) * 8 // 6
         for name, fn in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
-            text = fn(b"x" * shift + raw)
-            cut = {0: 0, 1: 2, 2: 3}[shift]  # characters that depend on what stands in front
-            end = len(text) - {0: 0, 1: 3, 2: 2}[(shift + len(raw)) % 3 and 3 - (shift + len(raw)) % 3 or 0] if text.endswith(b"=") else len(text)
-            forms[f"{name}+{shift}"] = text[cut:end].rstrip(b"=")[:-1]
+            forms[f"{name}+{shift}"] = fn(b"x" * shift + raw)[first:end]
     return forms
 
 
