@@ -12,14 +12,19 @@ enum verdict { VERDICT_DENY = 0, VERDICT_ALLOW };
 
 struct match {
 	enum verdict verdict;
-	const char *code;	     /* "ok", "no_policy", "no_upstream", "bad_target", "denied_by_rule", "not_allowed", "browser" */
-	const struct policy *policy; /* the one that spoke, or NULL */
-	const struct use *use;	     /* where the limits stand, or NULL */
+	const char *code; /* "ok", "no_policy", "no_upstream", "bad_target", "denied_by_rule",
+			     "not_allowed", "browser" */
+	const struct policy *policy;   /* the one that spoke, or NULL */
+	const struct use *use;	       /* where the limits stand, or NULL */
 	const struct pattern *pattern; /* the rule that spoke, or NULL */
-	const char *reason;	     /* target_check()'s reason for bad_target, or NULL */
+	const char *reason;	       /* target_check()'s reason for bad_target, or NULL */
 };
 
-/* Default deny; any deny of any policy for this workload and upstream beats every allow; the order of policies and rules never matters. */
-struct match match_request(const struct rules *r, struct span workload, struct span upstream, struct span method, struct span target, bool browser);
+/* Default deny; any deny of any policy for this workload and upstream beats every allow; the order
+ * of policies and rules never matters: where several speak, the one of the policy whose name sorts
+ * first is named, and of its rules the one whose path, then method, sorts first. A deny's method
+ * is met in any case, an allow's exactly. "browser" is said only where a rule would allow. */
+struct match match_request(const struct rules *r, struct span workload, struct span upstream,
+    struct span method, struct span target, bool browser);
 
 #endif
