@@ -15,6 +15,8 @@ struct compiler {
 	struct rules *rules;
 	uint32_t upstream_room, policy_room;
 	struct policyc_errors *errors;
+	const struct policyc_file *extra; /* files that stand in for those of the folders; may be NULL */
+	size_t extra_count;
 	bool upstream_lost; /* an upstream's file did not parse: then a policy that names it is not to blame */
 	enum err fatal;	    /* ERR_OK, or ERR_NOMEM: nothing more is done */
 };

@@ -170,6 +170,33 @@ list_folder(struct compiler *c, const char *folder, struct names *n)
 		qsort(n->list, n->count, sizeof(n->list[0]), name_order);
 }
 
+static bool
+is_replaced(const struct compiler *c, const char *part, const char *name)
+{
+	for (size_t i = 0; i < c->extra_count; i++) {
+		if (strcmp(c->extra[i].part, part) == 0 && strcmp(c->extra[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+compile_extra(struct compiler *c, const char *part, const char *folder, file_fn *fn)
+{
+	char path[PATH_SIZE];
+
+	for (size_t i = 0; i < c->extra_count && c->fatal == ERR_OK; i++) {
+		if (strcmp(c->extra[i].part, part) != 0)
+			continue;
+		c->file = folder;
+		if (snprintf(path, sizeof(path), "%s/%s", folder, c->extra[i].name) >=
+		    (int)sizeof(path))
+			compile_report(c, NULL, "the path is too long");
+		else
+			compile_bytes(c, path, c->extra[i].text, fn);
+	}
+}
+
 static void
 compile_folder(struct compiler *c, const char *part, file_fn *fn)
 {
@@ -182,26 +209,38 @@ compile_folder(struct compiler *c, const char *part, file_fn *fn)
 	}
 	list_folder(c, folder, &n);
 	for (uint32_t i = 0; i < n.count && c->fatal == ERR_OK; i++) {
+		if (is_replaced(c, part, n.list[i]))
+			continue;
 		c->file = folder;
 		if (snprintf(path, sizeof(path), "%s/%s", folder, n.list[i]) >= (int)sizeof(path))
 			compile_report(c, NULL, "the path is too long");
 		else
 			compile_file(c, path, fn);
 	}
+	compile_extra(c, part, folder, fn);
 	c->file = c->config_dir;
 }
 
 enum err
-policyc_compile(const char *config_dir, struct rules **ret_r, struct policyc_errors *ret_errors)
+policyc_compile_with(const char *config_dir, const struct policyc_file *files, size_t count,
+    struct rules **ret_r, struct policyc_errors *ret_errors)
 {
 	struct compiler c;
 	enum err e = compile_init(&c, config_dir, ret_errors);
 
 	if (e != ERR_OK)
 		return e;
+	c.extra = files;
+	c.extra_count = count;
 	compile_folder(&c, "upstreams", compile_upstream);
 	compile_folder(&c, "policies", compile_policy);
 	if (c.fatal == ERR_OK && c.errors->count == 0)
 		compile_check_env(&c);
 	return compile_finish(&c, ret_r);
+}
+
+enum err
+policyc_compile(const char *config_dir, struct rules **ret_r, struct policyc_errors *ret_errors)
+{
+	return policyc_compile_with(config_dir, NULL, 0, ret_r, ret_errors);
 }

@@ -21,4 +21,14 @@ struct policyc_errors {
  * and <config_dir>/policies/(any).yaml. A folder that is missing counts as empty. */
 enum err policyc_compile(const char *config_dir, struct rules **ret_r, struct policyc_errors *ret_errors) NODISCARD;
 
+/* A file that is not in its folder yet, or stands in for the one of the same name that is. */
+struct policyc_file {
+	const char *part; /* "upstreams" or "policies" */
+	const char *name; /* "github.yaml" */
+	struct span text;
+};
+/* The same as the folder would compile to with these files in it: so that an import is checked whole before a file is written. */
+enum err policyc_compile_with(const char *config_dir, const struct policyc_file *files, size_t count, struct rules **ret_r,
+    struct policyc_errors *ret_errors) NODISCARD;
+
 #endif
