@@ -1,0 +1,221 @@
+/* workload: who may have an identity. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/ipc/body.h"
+#include "cli/admin.h"
+#include "cli/commands.h"
+#include "cli/enroll_file.h"
+#include "cli/link.h"
+#include "cli/table.h"
+#include "cli/value.h"
+#include "common/text.h"
+
+#define ENROLL_TTL_S_MAX (366u * 86400u)
+
+static enum cli_exit
+check_name(const char *name)
+{
+	if (strlen(name) <= NAME_LEN_MAX && name_workload_check(span_str(name)) == ERR_OK)
+		return CLI_OK;
+	return cli_fail(CLI_USAGE,
+	    "\"%s\" is not a workload's name: 1 to 4 segments of a-z, 0-9, '.', '_' and '-' joined "
+	    "by '/', "
+	    "not below sidekey/",
+	    name);
+}
+
+enum cli_exit
+cmd_workload_add(struct cli *c)
+{
+	AUTO(json_freep) json_t *reply = NULL;
+	AUTO(json_freep) json_t *body = NULL;
+	enum cli_exit x = check_name(c->args[0]);
+
+	if (x != CLI_OK)
+		return x;
+	body = json_pack("{s:s}", "name", c->args[0]);
+	if (body == NULL)
+		return cli_fail(CLI_FAILED, "out of memory");
+	x = admin_post(c, "workloads", body, &reply);
+	if (x != CLI_OK)
+		return x;
+	if (c->json && reply != NULL)
+		admin_print(reply);
+	cli_say(c, "%s: added; next: a policy for it, then sidekey workload enroll %s", c->args[0],
+	    c->args[0]);
+	return CLI_OK;
+}
+
+enum cli_exit
+cmd_workload_list(struct cli *c)
+{
+	static const char *const headings[] = { "NAME", "STATE", "CERTIFICATES", "ENROLLMENTS",
+		"CREATED", "LAST SEEN", NULL };
+	AUTO(json_freep) json_t *reply = NULL;
+	AUTO(table_wipe) struct table t = { 0 };
+	enum cli_exit x = admin_get(c, "workloads", &reply);
+	const json_t *row;
+	size_t i;
+
+	if (x != CLI_OK)
+		return x;
+	table_init(&t, headings);
+	json_array_foreach(admin_rows(reply), i, row)
+	{
+		if (c->json) {
+			admin_print(row);
+			continue;
+		}
+		table_cell(&t, "%s", admin_text(row, "name"));
+		table_cell(&t, "%s", admin_text(row, "state"));
+		table_cell(&t, "%lld", (long long)admin_number(row, "live_certificates"));
+		table_cell(&t, "%lld", (long long)admin_number(row, "open_enrollments"));
+		table_cell_time(&t, admin_number(row, "created_s"));
+		table_cell_time(&t, admin_number(row, "last_seen_s"));
+	}
+	if (!c->json)
+		table_print(&t, stdout);
+	return CLI_OK;
+}
+
+static enum cli_exit
+change(struct cli *c, const char *verb, const char *done)
+{
+	AUTO(json_freep) json_t *reply = NULL;
+	char path[1024];
+	enum cli_exit x = check_name(c->args[0]);
+
+	if (x == CLI_OK)
+		x = admin_object_path("workloads", c->args[0], verb, path);
+	if (x == CLI_OK)
+		x = admin_post(c, path, NULL, &reply);
+	if (x != CLI_OK)
+		return x;
+	if (c->json && reply != NULL)
+		admin_print(reply);
+	cli_say(c, "%s: %s", c->args[0], done);
+	return CLI_OK;
+}
+
+enum cli_exit
+cmd_workload_suspend(struct cli *c)
+{
+	return change(c, "suspend", "suspended; its open streams are cut");
+}
+
+enum cli_exit
+cmd_workload_resume(struct cli *c)
+{
+	return change(c, "resume", "resumed");
+}
+
+enum cli_exit
+cmd_workload_revoke(struct cli *c)
+{
+	return change(
+	    c, "revoke", "revoked; its certificates and enrollments are dead, its streams are cut");
+}
+
+/* --ttl, --cap and --reusable, into the question. */
+static enum cli_exit
+read_terms(const struct cli *c, struct enroll_new *ret_n)
+{
+	const char *ttl = cli_given(c, "ttl"), *cap = cli_given(c, "cap");
+	uint64_t n = 0;
+
+	if (ttl != NULL && text_duration_s(span_str(ttl), ENROLL_TTL_S_MAX, &n) != ERR_OK)
+		return cli_fail(CLI_USAGE,
+		    "--ttl takes a time like 30m, 24h or 30d, at most 366d, not \"%s\"", ttl);
+	ret_n->ttl_s = (uint32_t)n;
+	n = 0;
+	if (cap != NULL && (text_u64(span_str(cap), 10000, &n) != ERR_OK || n == 0))
+		return cli_fail(CLI_USAGE, "--cap takes a number from 1 to 10000, not \"%s\"", cap);
+	ret_n->cap = (uint32_t)n;
+	ret_n->reusable = cli_given(c, "reusable") != NULL;
+	(void)snprintf(ret_n->workload, sizeof(ret_n->workload), "%s", c->args[0]);
+	return CLI_OK;
+}
+
+static enum cli_exit
+trust_domain(const struct cli *c, char *ret_domain, size_t size)
+{
+	AUTO(json_freep) json_t *reply = NULL;
+	enum cli_exit x = admin_get(c, "status", &reply);
+
+	if (x != CLI_OK)
+		return x;
+	(void)snprintf(ret_domain, size, "%s", admin_text(reply, "trust_domain"));
+	return ret_domain[0] != '\0' ? CLI_OK
+				     : cli_fail(CLI_FAILED, "the broker names no trust domain");
+}
+
+static enum cli_exit
+enroll(struct cli *c, const struct enroll_new *n, const struct enroll_target *target)
+{
+	AUTO(link_close) struct link l = LINK_NONE;
+	AUTO(buf_wipe) struct buf body = BUF_MAX(512);
+	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
+	struct enroll_facts facts = { .workload = n->workload };
+	struct wire_writer w;
+	struct wire_reader r;
+	char domain[TRUST_DOMAIN_LEN_MAX + 1];
+	int64_t expires_s;
+	enum cli_exit x = trust_domain(c, domain, sizeof(domain));
+
+	if (x == CLI_OK)
+		x = link_open(c, &l);
+	if (x != CLI_OK)
+		return x;
+	w = link_begin(&l, &body);
+	enroll_new_put(&w, n);
+	x = link_ask(&l, CK_ENROLL_NEW, &w, &reply);
+	if (x != CLI_OK)
+		return x;
+	r = wire_read(buf_span(&reply.body));
+	facts.key = wire_fixed(&r, ENROLL_KEY_LEN);
+	facts.ca_pem = wire_bytes(&r, ENROLL_FILE_MAX / 2);
+	facts.gateway = wire_bytes(&r, 512);
+	facts.trust_domain = domain;
+	expires_s = wire_i64(&r);
+	x = link_done(&r);
+	if (x == CLI_OK)
+		x = enroll_file_write(&facts, target);
+	if (x == CLI_OK) {
+		char until[TEXT_TIME_SIZE];
+
+		text_time(expires_s, until);
+		cli_say(c, "%s: %s enrollment in %s, works until %s", n->workload,
+		    n->reusable ? "reusable" : "single-use",
+		    strcmp(target->path, "-") == 0 ? "standard output" : target->path, until);
+	}
+	return x;
+}
+
+enum cli_exit
+cmd_workload_enroll(struct cli *c)
+{
+	struct enroll_target target = { .path = cli_given(c, "out"),
+		.force = cli_given(c, "force") != NULL };
+	struct enroll_new n = { 0 };
+	const char *owner = cli_given(c, "owner");
+	uint64_t uid = 0;
+	enum cli_exit x = check_name(c->args[0]);
+
+	if (x == CLI_OK)
+		x = read_terms(c, &n);
+	if (x != CLI_OK)
+		return x;
+	if (target.path == NULL)
+		target.path = "enroll.json";
+	if (owner != NULL && text_u64(span_str(owner), UINT32_MAX - 1, &uid) != ERR_OK)
+		return cli_fail(CLI_USAGE, "--owner takes a numeric user id, not \"%s\"", owner);
+	target.has_owner = owner != NULL;
+	target.owner = (uid_t)uid;
+	x = enroll_file_check(&target); /* before a key is made that would get lost */
+	return x == CLI_OK ? enroll(c, &n, &target) : x;
+}
