@@ -1,0 +1,16 @@
+/*
+ * address - "127.0.0.1:8443" or "[::1]:8443" as a socket address; no names, so that no resolver decides where we listen.
+ * Process: sidekeyd.   Owns: nothing.   Secrets: none.   Limits: port 1 to 65535.
+ * Failure: ERR_SYNTAX; outputs are unchanged.
+ */
+#ifndef SIDEKEYD_ADDRESS_H
+#define SIDEKEYD_ADDRESS_H
+
+#include <sys/socket.h>
+
+#include "common/err.h"
+
+enum err address_parse(
+    const char *text, struct sockaddr_storage *ret_sa, socklen_t *ret_len) NODISCARD;
+
+#endif
