@@ -16,7 +16,7 @@ from harness import broker, pki, workload  # noqa: E402
 SECONDS = sys.argv[1] if len(sys.argv) > 1 else "4"
 ROUNDS = 3
 CONNECTIONS = "32"
-LOAD = os.path.join(os.path.dirname(broker.BIN), "tests/tool_load")
+LOAD = os.path.join(os.path.dirname(broker.BUILT), "tests/tool_load")
 UP, MTLS, AUTH = 21001, 21002, 21003
 TICK = os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,5 @@
 """A broker of the test's own in a temporary folder: init, start, command line, stop."""
+import atexit
 import json
 import os
 import pwd
@@ -9,10 +10,33 @@ import tempfile
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
-BIN = os.path.join(ROOT, os.environ.get("SIDEKEY_TEST_BUILD", "build"), "bin")
+BUILT = os.path.join(ROOT, os.environ.get("SIDEKEY_TEST_BUILD", "build"), "bin")
 
 # The mode of a container: one uid, no capability. Run as root, the tests step down to this uid.
 ONE_UID = 65534
+
+
+def reachable(path):
+    """Whether any uid may walk to path: a checkout below /root is not."""
+    while path != "/":
+        path = os.path.dirname(path)
+        if not os.stat(path).st_mode & 0o001:
+            return False
+    return True
+
+
+def programs():
+    """The folder of the built programs, or a copy that ONE_UID can reach."""
+    if os.geteuid() != 0 or reachable(BUILT):
+        return BUILT
+    copy = tempfile.mkdtemp(prefix="sidekey-bin-")
+    os.chmod(copy, 0o755)
+    shutil.copytree(BUILT, copy, dirs_exist_ok=True)
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    return copy
+
+
+BIN = programs()
 
 
 def one_uid_prefix():
