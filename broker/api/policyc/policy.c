@@ -74,8 +74,8 @@ take_pattern(struct compiler *c, struct pattern *p, const struct yaml_node *n)
 		return false;
 	}
 	if (path.len > RULES_PATTERN_LEN_MAX || target_pattern_check(path, &reason) != ERR_OK) {
-		compile_report(c, n, "the path in %s %s", yaml_show(n->text, shown),
-		    path.len > RULES_PATTERN_LEN_MAX ? "is too long" : reason);
+		compile_report(c, n, "the path in %s is refused: %s", yaml_show(n->text, shown),
+		    path.len > RULES_PATTERN_LEN_MAX ? "it is too long" : reason);
 		return false;
 	}
 	(void)span_copy_str(method, p->method, sizeof(p->method));
