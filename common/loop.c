@@ -250,6 +250,8 @@ sleep_ms(const struct loop *l, int timeout_ms)
 {
 	int64_t left;
 
+	if (l->deferred_len > 0) /* put off before the first turn: its end must come now */
+		return 0;
 	if (l->heap_len == 0)
 		return timeout_ms;
 	left = l->heap[0]->due_ms - clock_mono_ms();
