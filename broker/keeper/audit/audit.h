@@ -11,12 +11,14 @@
 #define AUDIT_AUDIT_H
 
 #include "broker/ipc/body.h"
+#include "broker/keeper/audit/line.h"
 #include "broker/keeper/crypto/keyring.h"
 
-#define AUDIT_LINE_MAX 16384
 #define AUDIT_CHECKPOINT_RECORDS 1000
+#define AUDIT_CHECKPOINT_BYTES (4u << 20)
 #define AUDIT_CHECKPOINT_S 10
-#define AUDIT_SEGMENT_BYTES (64u << 20)
+#define AUDIT_SEGMENT_BYTES (64u << 20) /* or an eighth of bytes_max, if that is less */
+#define AUDIT_PENDING_MAX (32u << 20)	 /* bytes not yet durable; beyond it audit_append() gives ERR_LIMIT */
 
 /* One record; empty fields are left out of the line. Strings are escaped here: controls, quotes, invalid UTF-8. */
 struct audit_record {
@@ -37,24 +39,33 @@ struct audit_record {
 struct audit;
 struct audit_settings {
 	const char *dir;	/* <state_dir>/audit, mode 0700 */
-	uint64_t bytes_max;	/* all segments; the oldest is removed beyond it */
+	uint64_t bytes_max;	/* all segments; the oldest is removed beyond it, with a record of its own */
+	uint64_t revision;	/* kv_revision(): a log that knows a later one means a store rolled back. 0: do not ask */
 };
 
-/* Opens the newest segment, verifies from its last checkpoint, cuts a half record (a crash) and reports it. min_seq: the log must reach this far
- * (kv_audit_seq()). ERR_AUTH: chain broken or rolled back; ret_why says where. */
+/* Opens the newest segment and verifies it from its last checkpoint. What stands behind that checkpoint is written again into a new segment,
+ * because a page cache that survived a failed sync proves nothing; a half record (a crash) stays behind and is reported by an "audit_cut"
+ * record. min_seq: the log must reach this far (kv_audit_seq()). ERR_AUTH: chain broken or rolled back; ret_why says where. A disk that
+ * cannot be written does not keep it from opening: then audit_sync() gives ERR_IO until audit_recover() works. */
 enum err audit_open(const struct audit_settings *s, const struct keyring *k, uint64_t min_seq, int64_t now_s, struct audit **ret_a, char *ret_why,
     size_t why_size) NODISCARD;
 void audit_close(struct audit *a, int64_t now_s); /* writes a checkpoint if it can */
 
 /* Appends in memory; durable only after audit_sync(). Gives the record's sequence. revision: kv_revision(). */
 enum err audit_append(struct audit *a, const struct audit_record *r, uint64_t revision, int64_t now_ms, uint64_t *ret_seq) NODISCARD;
-/* Writes all that was appended, one write and one fdatasync; checkpoints and new segments when due. ERR_IO: see Failure. */
+/* Writes all that was appended, one write and one fdatasync; checkpoints and new segments when due. ERR_IO: see Failure. Call it each
+ * AUDIT_CHECKPOINT_S also when nothing was appended, for the checkpoint. */
 enum err audit_sync(struct audit *a, int64_t now_s) NODISCARD;
-/* After ERR_IO: writes the records not yet durable into a new segment. ERR_IO again: still failing, try later. */
+/* After ERR_IO: writes the records not yet durable into a new segment, whose header says from which sequence on it replaces the old one's
+ * tail. ERR_IO again: still failing, try later. */
 enum err audit_recover(struct audit *a, int64_t now_s) NODISCARD;
+/* On request (a log rotator came by): if the newest segment is not where we write any more, begins the next one and records it. */
+enum err audit_reopen(struct audit *a, int64_t now_s) NODISCARD;
 
 bool audit_pending(const struct audit *a);
+bool audit_failing(const struct audit *a);	/* between ERR_IO and an audit_recover() that works */
 uint64_t audit_seq(const struct audit *a);	/* the last appended */
+uint64_t audit_durable_seq(const struct audit *a); /* the last that no crash takes back */
 int64_t audit_last_time_s(const struct audit *a); /* the time floor */
 uint64_t audit_bytes(const struct audit *a);
 const uint8_t *audit_public_key(const struct audit *a);

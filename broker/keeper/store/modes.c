@@ -1,39 +1,38 @@
 #include "broker/keeper/store/modes.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/sys.h"
 
+/* path is for the sentence only. */
 static enum err
-judge(const struct stat *st, bool want_dir, const char *dir, const char *name, char *why,
-    size_t why_size)
+judge(const struct stat *st, bool want_dir, const char *path, char *why, size_t why_size)
 {
-	const char *slash = name[0] == '\0' ? "" : "/";
-
 	if (S_ISLNK(st->st_mode) || (want_dir ? !S_ISDIR(st->st_mode) : !S_ISREG(st->st_mode))) {
-		(void)snprintf(why, why_size, "%s%s%s must be a %s and no link to one.", dir, slash,
-		    name, want_dir ? "directory" : "regular file");
+		(void)snprintf(why, why_size, "%s must be a %s and no link to one.", path,
+		    want_dir ? "directory" : "regular file");
 		return ERR_DENIED;
 	}
 	if (st->st_uid != geteuid()) {
 		(void)snprintf(why, why_size,
-		    "%s%s%s belongs to uid %u, but the keeper runs as uid %u: run `chown %u`.", dir,
-		    slash, name, st->st_uid, geteuid(), geteuid());
+		    "%s belongs to uid %u, but the keeper runs as uid %u: run `chown %u`.", path,
+		    st->st_uid, geteuid(), geteuid());
 		return ERR_DENIED;
 	}
 	if ((st->st_mode & 077) != 0) {
 		(void)snprintf(why, why_size,
-		    "%s%s%s has mode %04o and is open to others: run `chmod %s`.", dir, slash, name,
+		    "%s has mode %04o and is open to others: run `chmod %s`.", path,
 		    st->st_mode & 07777u, want_dir ? "700" : "600");
 		return ERR_DENIED;
 	}
 	if (!want_dir &&
 	    st->st_nlink != 1) { /* a second name would let another directory reach it */
-		(void)snprintf(why, why_size, "%s%s%s has %lu hard links; one is allowed.", dir,
-		    slash, name, (unsigned long)st->st_nlink);
+		(void)snprintf(why, why_size, "%s has %lu hard links; one is allowed.", path,
+		    (unsigned long)st->st_nlink);
 		return ERR_DENIED;
 	}
 	return ERR_OK;
@@ -60,7 +59,7 @@ modes_open_dir(const char *path, int *ret_fd, char *why, size_t why_size)
 		(void)snprintf(why, why_size, "%s: %s.", path, strerror(errno));
 		return ERR_IO;
 	}
-	e = judge(&st, true, path, "", why, why_size);
+	e = judge(&st, true, path, why, why_size);
 	if (e != ERR_OK)
 		return e;
 	*ret_fd = fd;
@@ -71,11 +70,13 @@ modes_open_dir(const char *path, int *ret_fd, char *why, size_t why_size)
 enum err
 modes_check_file(int dir_fd, const char *dir, const char *name, char *why, size_t why_size)
 {
+	char path[PATH_MAX];
 	struct stat st;
 
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		(void)snprintf(why, why_size, "%s/%s: %s.", dir, name, strerror(errno));
+		(void)snprintf(why, why_size, "%s: %s.", path, strerror(errno));
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
 	}
-	return judge(&st, false, dir, name, why, why_size);
+	return judge(&st, false, path, why, why_size);
 }

@@ -1,0 +1,105 @@
+#include "broker/keeper/audit/escape.h"
+
+#include <string.h>
+
+#define MARK "\xe2\x80\xa6" /* U+2026 */
+#define MARK_LEN 3
+#define UNIT_MAX 6 /* bytes of one escape; a character has 4 */
+
+static bool
+is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static size_t
+escape_code(char out[UNIT_MAX], uint32_t code)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	memcpy(out, "\\u", 2);
+	for (int i = 0; i < 4; i++)
+		out[2 + i] = digits[(code >> (12 - 4 * i)) & 15];
+	return UNIT_MAX;
+}
+
+/* RFC 3629: the length of the character at p, 0 if there is none. */
+static size_t
+decode(const uint8_t *p, size_t left, uint32_t *ret_code)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t len = p[0] < 0x80		    ? 1
+		     : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
+		     : p[0] >= 0xe0 && p[0] <= 0xef ? 3
+		     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+						    : 0;
+	uint32_t code;
+
+	if (len == 0 || len > left)
+		return 0;
+	code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	*ret_code = code;
+	return len;
+}
+
+static bool
+is_treacherous(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+	       code == 0xfeff;
+}
+
+/* One unit of output for what stands at p. */
+static size_t
+unit(const uint8_t *p, size_t left, char out[UNIT_MAX], size_t *ret_used)
+{
+	uint32_t code = 0;
+	size_t len = decode(p, left, &code);
+
+	*ret_used = len == 0 ? 1 : len;
+	if (len == 0)
+		return escape_code(out, 0xfffd);
+	if (code == '"' || code == '\\') {
+		out[0] = '\\';
+		out[1] = (char)code;
+		return 2;
+	}
+	if (is_treacherous(code))
+		return escape_code(out, code);
+	memcpy(out, p, len);
+	return len;
+}
+
+char *
+audit_escape(char *dst, size_t max, struct span s)
+{
+	const uint8_t *p = s.p, *end = s.p + s.len;
+	char *limit = dst + max - MARK_LEN;
+
+	while (p < end) {
+		char out[UNIT_MAX];
+		size_t len, used;
+
+		while (p < end && dst < limit && is_plain(*p)) /* nearly all there is */
+			*dst++ = (char)*p++;
+		if (p == end)
+			break;
+		len = unit(p, (size_t)(end - p), out, &used);
+		if (dst + len > limit) {
+			memcpy(dst, MARK, MARK_LEN);
+			return dst + MARK_LEN;
+		}
+		memcpy(dst, out, len);
+		dst += len;
+		p += used;
+	}
+	return dst;
+}

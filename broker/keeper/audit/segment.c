@@ -1,0 +1,256 @@
+#include "broker/keeper/audit/segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/keeper/audit/audit.h"
+#include "broker/keeper/store/modes.h"
+#include "common/sys.h"
+#include "common/text.h"
+
+#define NAME_DIGITS 8
+#define SUFFIX ".jsonl"
+
+void
+audit_segment_name(uint32_t number, char ret_name[AUDIT_SEGMENT_NAME_SIZE])
+{
+	must(number >= 1 && number <= AUDIT_SEGMENT_MAX);
+	(void)snprintf(ret_name, AUDIT_SEGMENT_NAME_SIZE, "%08u" SUFFIX, number);
+}
+
+/* 0: not one of ours. */
+static uint32_t
+number_of(const char *name)
+{
+	char again[AUDIT_SEGMENT_NAME_SIZE];
+	uint32_t n = 0;
+
+	if (strlen(name) != NAME_DIGITS + sizeof(SUFFIX) - 1)
+		return 0;
+	for (int i = 0; i < NAME_DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return 0;
+		n = n * 10 + (uint32_t)(name[i] - '0');
+	}
+	if (n == 0)
+		return 0;
+	audit_segment_name(n, again);
+	return strcmp(name, again) == 0 ? n : 0;
+}
+
+static enum err
+count_in(struct audit_segments *s, const char *name, char *why, size_t why_size)
+{
+	uint32_t n = number_of(name);
+	struct stat st;
+	enum err e;
+
+	if (n == 0)
+		return ERR_OK; /* not ours: neither read nor removed */
+	e = modes_check_file(s->dir_fd, s->dir, name, why, why_size);
+	if (e != ERR_OK)
+		return e;
+	if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return ERR_IO;
+	s->total += (uint64_t)st.st_size;
+	s->missing++; /* files; becomes the difference behind the loop */
+	if (s->oldest == 0 || n < s->oldest)
+		s->oldest = n;
+	if (n > s->newest) {
+		s->newest = n;
+		s->size = (uint64_t)st.st_size;
+	}
+	return ERR_OK;
+}
+
+static void
+closedirp(DIR **d)
+{
+	if (*d != NULL)
+		(void)closedir(*d);
+}
+
+static enum err
+list(struct audit_segments *s, char *why, size_t why_size)
+{
+	int fd = sys_openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+	AUTO(closedirp) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	enum err e = ERR_OK;
+
+	if (d == NULL) {
+		sys_close(fd);
+		(void)snprintf(why, why_size, "%s cannot be listed: %s.", s->dir, strerror(errno));
+		return ERR_IO;
+	}
+	while (e == ERR_OK) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(d);
+		if (entry == NULL)
+			break;
+		e = count_in(s, entry->d_name, why, why_size);
+	}
+	if (e == ERR_OK && errno != 0)
+		return ERR_IO;
+	if (s->newest > 0)
+		s->missing = s->newest - s->oldest + 1 - s->missing;
+	return e;
+}
+
+enum err
+audit_segments_open(
+    struct audit_segments *s, const char *dir, uint64_t bytes_max, char *why, size_t why_size)
+{
+	enum err e;
+
+	*s = (struct audit_segments){ .dir_fd = -1, .fd = -1, .bytes_max = bytes_max };
+	if (!span_copy_str(span_str(dir), s->dir, sizeof(s->dir) - AUDIT_SEGMENT_NAME_SIZE))
+		return ERR_LIMIT;
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+		(void)snprintf(why, why_size, "%s cannot be made: %s.", dir, strerror(errno));
+		return ERR_IO;
+	}
+	e = modes_open_dir(dir, &s->dir_fd, why, why_size);
+	if (e == ERR_OK)
+		e = list(s, why, why_size);
+	if (e != ERR_OK)
+		audit_segments_close(s);
+	return e;
+}
+
+void
+audit_segments_close(struct audit_segments *s)
+{
+	sys_closep(&s->fd);
+	sys_closep(&s->dir_fd);
+}
+
+enum err
+audit_segments_read(const struct audit_segments *s, uint32_t number, int *ret_fd)
+{
+	char name[AUDIT_SEGMENT_NAME_SIZE];
+	int fd;
+
+	if (s->newest == 0 || number < s->oldest || number > s->newest)
+		return ERR_NOT_FOUND;
+	audit_segment_name(number, name);
+	fd = sys_openat(s->dir_fd, name, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+	*ret_fd = fd;
+	return ERR_OK;
+}
+
+enum err
+audit_segments_continue(struct audit_segments *s)
+{
+	char name[AUDIT_SEGMENT_NAME_SIZE];
+	int fd;
+
+	audit_segment_name(s->newest, name);
+	fd = sys_openat(s->dir_fd, name, O_WRONLY | O_APPEND, 0);
+	if (fd < 0)
+		return ERR_IO;
+	sys_close(s->fd);
+	s->fd = fd;
+	return ERR_OK;
+}
+
+enum err
+audit_segments_append(struct audit_segments *s, struct span lines)
+{
+	if (s->fd < 0 || sys_write_all(s->fd, lines.p, lines.len) != ERR_OK ||
+	    sys_fdatasync(s->fd) != 0)
+		return ERR_IO;
+	s->size += lines.len;
+	s->total += lines.len;
+	return ERR_OK;
+}
+
+static void
+path_of(const struct audit_segments *s, const char *name, char dst[PATH_MAX])
+{
+	int len = snprintf(dst, PATH_MAX, "%s/%s", s->dir, name);
+
+	must(len > 0 && len < PATH_MAX); /* checked when it was opened */
+}
+
+enum err
+audit_segments_next(struct audit_segments *s, struct span contents)
+{
+	AUTO(sys_closep) int fd = -1;
+	char name[AUDIT_SEGMENT_NAME_SIZE], path[PATH_MAX];
+
+	if (s->newest >= AUDIT_SEGMENT_MAX)
+		return ERR_IO;
+	audit_segment_name(s->newest + 1, name);
+	fd = sys_openat(s->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return ERR_IO;
+	if (sys_write_all(fd, contents.p, contents.len) != ERR_OK || sys_fsync(fd) != 0 ||
+	    sys_fsync(s->dir_fd) != 0) {
+		path_of(s, name, path);
+		(void)sys_unlink(
+		    path); /* nobody relied on it: the next try takes the same number */
+		return ERR_IO;
+	}
+	sys_close(s->fd);
+	s->fd = fd;
+	fd = -1; /* given away */
+	s->newest++;
+	if (s->oldest == 0)
+		s->oldest = s->newest;
+	s->size = contents.len;
+	s->total += contents.len;
+	return ERR_OK;
+}
+
+enum err
+audit_segments_retire(struct audit_segments *s, uint32_t *ret_number)
+{
+	char name[AUDIT_SEGMENT_NAME_SIZE], path[PATH_MAX];
+	struct stat st;
+	uint64_t size = 0;
+
+	if (s->total <= s->bytes_max || s->oldest >= s->newest)
+		return ERR_NOT_FOUND;
+	audit_segment_name(s->oldest, name);
+	path_of(s, name, path);
+	if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		size = (uint64_t)st.st_size;
+	if (sys_unlink(path) != 0 && errno != ENOENT)
+		return ERR_IO;
+	s->total -= size < s->total ? size : s->total;
+	*ret_number = s->oldest++;
+	return ERR_OK;
+}
+
+bool
+audit_segments_full(const struct audit_segments *s, size_t more)
+{
+	uint64_t max = s->bytes_max / 8; /* so that retention removes an eighth, not all */
+
+	if (max > AUDIT_SEGMENT_BYTES)
+		max = AUDIT_SEGMENT_BYTES;
+	if (max < AUDIT_SEGMENT_BYTES_MIN)
+		max = AUDIT_SEGMENT_BYTES_MIN;
+	return s->size + more >= max;
+}
+
+bool
+audit_segments_moved(const struct audit_segments *s)
+{
+	char name[AUDIT_SEGMENT_NAME_SIZE];
+	struct stat named, open;
+
+	if (s->fd < 0 || s->newest == 0)
+		return false;
+	audit_segment_name(s->newest, name);
+	if (fstat(s->fd, &open) != 0)
+		return false;
+	return fstatat(s->dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+	       named.st_ino != open.st_ino || named.st_dev != open.st_dev;
+}

@@ -1,0 +1,46 @@
+/*
+ * segment - the files of an audit log: NNNNNNNN.jsonl in one directory, appended to, never rewritten.
+ * Process: keeper.   Owns: descriptors of the directory and of the newest segment.   Secrets: none.
+ * Limits: bytes_max for all; AUDIT_SEGMENT_MAX numbers.
+ * Failure: ERR_IO; a segment that could not be made is removed again, the one in use stays.
+ */
+#ifndef AUDIT_SEGMENT_H
+#define AUDIT_SEGMENT_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/span.h"
+
+#define AUDIT_SEGMENT_MAX 99999999u
+#define AUDIT_SEGMENT_BYTES_MIN (64u << 10)
+#define AUDIT_SEGMENT_NAME_SIZE 16 /* "00000001.jsonl" and NUL */
+
+struct audit_segments {
+	char dir[PATH_MAX];
+	int dir_fd, fd;		 /* fd: the newest, for appending; -1: none is open */
+	uint32_t oldest, newest; /* 0: there is none */
+	uint32_t missing;	 /* numbers in between without a file, at the start */
+	uint64_t size, total;	 /* bytes of the newest and of all */
+	uint64_t bytes_max;
+};
+
+void audit_segment_name(uint32_t number, char ret_name[AUDIT_SEGMENT_NAME_SIZE]);
+
+/* Makes the directory if it is not there, checks its modes and those of all segments, opens none. */
+enum err audit_segments_open(struct audit_segments *s, const char *dir, uint64_t bytes_max, char *why, size_t why_size) NODISCARD;
+void audit_segments_close(struct audit_segments *s);
+
+enum err audit_segments_read(const struct audit_segments *s, uint32_t number, int *ret_fd) NODISCARD; /* ERR_NOT_FOUND */
+enum err audit_segments_continue(struct audit_segments *s) NODISCARD;	 /* opens the newest for appending */
+enum err audit_segments_append(struct audit_segments *s, struct span lines) NODISCARD; /* one write, one fdatasync */
+/* The next number, durable with its contents and its name; then it is the newest. */
+enum err audit_segments_next(struct audit_segments *s, struct span contents) NODISCARD;
+/* Removes the oldest if the total is over bytes_max and it is not the newest. ERR_NOT_FOUND: nothing to do. */
+enum err audit_segments_retire(struct audit_segments *s, uint32_t *ret_number) NODISCARD;
+
+bool audit_segments_full(const struct audit_segments *s, size_t more); /* the newest, with more bytes */
+bool audit_segments_moved(const struct audit_segments *s); /* the newest is not where its name says */
+
+#endif

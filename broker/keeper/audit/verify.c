@@ -1,0 +1,390 @@
+#include "broker/keeper/audit/verify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/keeper/audit/line.h"
+#include "common/sys.h"
+
+#define READ_BYTES 65536
+
+/* A line that waits for the key of its interval. Its bytes follow it in the buffer. */
+struct held {
+	uint64_t seq, line;
+	uint32_t segment, len;
+};
+
+/* Records since a mark, in order. */
+struct run {
+	struct audit_mark from;
+	struct buf held;
+};
+
+struct verify {
+	uint8_t public_key[SIGN_PUBLIC_LEN], expected[HASH_LEN];
+	bool expects, met;
+	char chain[AUDIT_CHAIN_MAX + 1]; /* "": no header was read yet */
+	/* now: since the last checkpoint. before: the interval that it ended, because a failed
+	 * write may leave a checkpoint which the next segment's header takes back together with the
+	 * records around it. */
+	struct run now, before;
+	uint64_t seq; /* of the last record read */
+	uint32_t segment;
+	uint64_t line;
+	bool stopped; /* the rest of this segment does not count */
+	bool torn, final;
+	struct verify_result r;
+};
+
+enum err
+verify_new(const uint8_t public_key[SIGN_PUBLIC_LEN], struct verify **ret_v)
+{
+	struct verify *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
+		return ERR_NOMEM;
+	memcpy(v->public_key, public_key, SIGN_PUBLIC_LEN);
+	v->now.held = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
+	v->before.held = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
+	*ret_v = v;
+	return ERR_OK;
+}
+
+void
+verify_free(struct verify *v)
+{
+	if (v == NULL)
+		return;
+	buf_wipe(&v->now.held);
+	buf_wipe(&v->before.held);
+	free(v);
+}
+
+void
+verify_expect(struct verify *v, const uint8_t anchor[HASH_LEN])
+{
+	memcpy(v->expected, anchor, HASH_LEN);
+	v->expects = true;
+}
+
+/* Remembers the first bad line of a segment; the next header may still explain it. */
+static enum err
+bad_at(struct verify *v, const struct held *where, const char *why)
+{
+	if (v->stopped) /* the first one counts */
+		return ERR_AUTH;
+	v->stopped = true;
+	v->r.bad_segment = where->segment;
+	v->r.bad_line = where->line;
+	v->r.bad_seq = where->seq;
+	(void)snprintf(v->r.why, sizeof(v->r.why),
+	    "segment %08" PRIu32 ", line %" PRIu64 ", record %" PRIu64 ": %s", where->segment,
+	    where->line, where->seq, why);
+	return ERR_AUTH;
+}
+
+static enum err
+bad(struct verify *v, const char *why)
+{
+	struct held here = { .seq = v->seq + 1, .line = v->line, .segment = v->segment };
+
+	return bad_at(v, &here, why);
+}
+
+static enum err
+bad_header(struct verify *v, const char *why)
+{
+	(void)bad(v, why);
+	v->final = true;
+	return ERR_AUTH;
+}
+
+static bool
+is_signed(const struct verify *v, const struct audit_line *l)
+{
+	return crypto_ed25519_verify(v->public_key, l->signed_part, l->signature) == ERR_OK;
+}
+
+static bool
+is_chain(const struct verify *v, const struct audit_line *l)
+{
+	return span_eq_str(l->chain, v->chain);
+}
+
+static struct held
+held_at(const struct buf *b, size_t at)
+{
+	struct held h;
+
+	must(at + sizeof(h) <= b->len);
+	memcpy(&h, b->data + at, sizeof(h));
+	return h;
+}
+
+/* Drops what is behind seq, and gives the chain value there as the lines state it. */
+static void
+cut_run(struct run *run, uint64_t seq, uint8_t ret_mac[HASH_LEN])
+{
+	size_t at = 0;
+
+	memcpy(ret_mac, run->from.mac, HASH_LEN);
+	while (at < run->held.len) {
+		struct held h = held_at(&run->held, at);
+		struct audit_line l;
+
+		if (h.seq > seq)
+			break;
+		must(
+		    audit_line_scan(span_of(run->held.data + at + sizeof(h), h.len), &l) == ERR_OK);
+		memcpy(ret_mac, l.mac, HASH_LEN);
+		at += sizeof(h) + h.len;
+	}
+	buf_truncate(&run->held, at);
+}
+
+/* Back to before the last checkpoint. */
+static void
+step_back(struct verify *v)
+{
+	struct run undone = v->now;
+
+	v->now = v->before;
+	v->before = undone;
+	v->before.from = v->now.from; /* no second step */
+	buf_clear(&v->before.held);
+}
+
+static enum err
+first_header(struct verify *v, const struct audit_line *l)
+{
+	must(span_copy_str(l->chain, v->chain, sizeof(v->chain)));
+	v->now.from = (struct audit_mark){ .seq = l->seq, .interval = l->interval };
+	memcpy(v->now.from.mac, l->mac, HASH_LEN);
+	v->before.from = v->now.from;
+	v->r.first_seq = l->from_seq;
+	v->seq = l->seq;
+	return ERR_OK;
+}
+
+/* A header says from which record on it continues: what the segment before it holds from there on
+ * counts no more. */
+static enum err
+next_header(struct verify *v, const struct audit_line *l)
+{
+	uint8_t mac[HASH_LEN];
+
+	if (!is_chain(v, l))
+		return bad_header(v, "a segment of another chain");
+	if (l->from_seq > v->seq + 1)
+		return bad_header(v, "records are missing in front of this segment");
+	if (l->seq < v->now.from.seq)
+		step_back(v);
+	if (l->seq < v->now.from.seq)
+		return bad_header(v, "the segment starts over behind a signed checkpoint");
+	cut_run(&v->now, l->seq, mac);
+	v->seq = l->seq;
+	if (!secret_equal(mac, HASH_LEN, l->mac, HASH_LEN) || l->interval != v->now.from.interval)
+		return bad_header(v, "the segment does not continue the one before it");
+	return ERR_OK;
+}
+
+static enum err
+on_header(struct verify *v, struct span line)
+{
+	struct audit_line l;
+	enum err e;
+
+	if (audit_line_scan(line, &l) != ERR_OK || l.kind != AUDIT_LINE_SEGMENT)
+		return bad_header(v, "the first line is no segment header");
+	if (!is_signed(v, &l))
+		return bad_header(v, "the segment header's signature does not verify");
+	if (l.segment != v->segment)
+		return bad_header(v, "the header belongs to another segment");
+	e = v->chain[0] == '\0' ? first_header(v, &l) : next_header(v, &l);
+	if (e != ERR_OK)
+		return e;
+	v->stopped = false; /* what was bad before is explained */
+	v->torn = false;
+	v->r.bad_line = v->r.bad_seq = 0;
+	v->r.bad_segment = 0;
+	v->r.why[0] = '\0';
+	return ERR_OK;
+}
+
+static enum err
+hold(struct verify *v, const struct audit_line *l, struct span line)
+{
+	struct held h = {
+		.seq = l->seq, .line = v->line, .segment = v->segment, .len = (uint32_t)line.len
+	};
+	enum err e = buf_reserve(&v->now.held, sizeof(h) + line.len);
+
+	if (e == ERR_OK)
+		e = buf_append(&v->now.held, &h, sizeof(h));
+	if (e == ERR_OK)
+		e = buf_append_span(&v->now.held, line);
+	if (e == ERR_LIMIT)
+		return bad(v, "no checkpoint for 64 MiB");
+	if (e == ERR_OK)
+		v->seq = l->seq;
+	return e;
+}
+
+/* The checkpoint published the key: now every record of its interval can be checked. */
+static enum err
+prove(struct verify *v, const struct audit_line *checkpoint)
+{
+	const struct buf *b = &v->now.held;
+	uint8_t previous[HASH_LEN];
+	size_t at = 0;
+
+	memcpy(previous, v->now.from.mac, HASH_LEN);
+	while (at < b->len) {
+		struct held h = held_at(b, at);
+		struct audit_line l;
+
+		must(audit_line_scan(span_of(b->data + at + sizeof(h), h.len), &l) == ERR_OK);
+		if (!audit_line_follows(&l, checkpoint->key, previous)) {
+			v->seq =
+			    h.seq - 1; /* the last good one: a header behind it explains nothing */
+			return bad_at(v, &h, "the record was changed");
+		}
+		memcpy(previous, l.mac, HASH_LEN);
+		at += sizeof(h) + h.len;
+	}
+	return ERR_OK;
+}
+
+static enum err
+on_checkpoint(struct verify *v, const struct audit_line *l, struct span line)
+{
+	struct run done;
+	enum err e;
+
+	if (!is_signed(v, l))
+		return bad(v, "the checkpoint's signature does not verify");
+	if (l->interval != v->now.from.interval)
+		return bad(v, "the checkpoint is of another interval");
+	e = hold(v, l, line);
+	if (e == ERR_OK)
+		e = prove(v, l);
+	if (e != ERR_OK)
+		return e;
+	done = v->now;
+	v->now = v->before;
+	v->before = done;
+	buf_clear(&v->now.held);
+	v->now.from = (struct audit_mark){ .seq = l->seq, .interval = l->interval + 1 };
+	memcpy(v->now.from.mac, l->mac, HASH_LEN);
+	v->met = v->met || (v->expects && secret_equal(l->mac, HASH_LEN, v->expected, HASH_LEN));
+	return ERR_OK;
+}
+
+static enum err
+on_record(struct verify *v, struct span line)
+{
+	struct audit_line l;
+
+	if (audit_line_scan(line, &l) != ERR_OK || l.kind == AUDIT_LINE_SEGMENT)
+		return bad(v, "the line is none of ours");
+	if (!is_chain(v, &l))
+		return bad(v, "the record is of another chain");
+	if (l.seq != v->seq + 1)
+		return bad(v, "records are missing, doubled or out of order");
+	return l.kind == AUDIT_LINE_CHECKPOINT ? on_checkpoint(v, &l, line) : hold(v, &l, line);
+}
+
+/* The whole lines at the front of in; the rest stays. */
+static enum err
+take_lines(struct verify *v, struct buf *in)
+{
+	enum err e = ERR_OK;
+
+	while (e == ERR_OK && in->len > 0) {
+		const uint8_t *end = memchr(in->data, '\n', in->len);
+		struct span line;
+
+		if (end == NULL)
+			return ERR_OK;
+		line = span_of(in->data, (size_t)(end - in->data));
+		v->line++;
+		e = v->line == 1 ? on_header(v, line) : on_record(v, line);
+		buf_consume(in, line.len + 1);
+	}
+	return e;
+}
+
+/* The file ended inside a line. */
+static enum err
+on_torn(struct verify *v)
+{
+	v->line++;
+	v->torn = v->torn || !v->stopped;
+	return bad(v, "the line is half written");
+}
+
+static enum err
+on_long(struct verify *v)
+{
+	v->line++;
+	return bad(v, "the line is longer than any of ours");
+}
+
+static enum err
+read_lines(struct verify *v, int fd, struct buf *in)
+{
+	off_t at = 0;
+
+	for (;;) {
+		ssize_t n;
+		enum err e = buf_reserve(in, READ_BYTES);
+
+		if (e != ERR_OK)
+			return e == ERR_LIMIT ? on_long(v) : e;
+		n = sys_pread(fd, buf_tail(in), READ_BYTES, at);
+		if (n < 0)
+			return ERR_IO;
+		if (n == 0)
+			return in->len > 0 ? on_torn(v) : ERR_OK;
+		buf_added(in, (size_t)n);
+		at += n;
+		e = take_lines(v, in);
+		if (e != ERR_OK)
+			return e;
+	}
+}
+
+enum err
+verify_segment(struct verify *v, uint32_t segment, int fd)
+{
+	AUTO(buf_wipe) struct buf in = BUF_MAX(READ_BYTES + AUDIT_LINE_MAX);
+	enum err e;
+
+	if (v->final)
+		return ERR_AUTH;
+	v->segment = segment;
+	v->line = 0;
+	e = read_lines(v, fd, &in);
+	if (e == ERR_AUTH && !v->final)
+		return ERR_OK; /* the next header, or the end, decides */
+	return e;
+}
+
+struct verify_result
+verify_end(const struct verify *v)
+{
+	struct verify_result r = v->r;
+
+	r.proven_seq = v->now.from.seq;
+	r.last_seq = v->seq;
+	memcpy(r.anchor, v->now.from.mac, HASH_LEN);
+	r.anchor_missing = v->expects && !v->met;
+	r.torn = v->torn && v->stopped && !v->final;
+	if (r.torn) { /* a crash, or somebody is writing just now: nothing that was there is bad */
+		r.bad_line = r.bad_seq = 0;
+		r.bad_segment = 0;
+	}
+	return r;
+}
