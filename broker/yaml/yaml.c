@@ -37,19 +37,22 @@ reader_error(struct reader *r, const char *text)
 	    r->error, r->file, (uint32_t)m->line + 1, (uint32_t)m->column + 1, "%s", text);
 }
 
-/* libyaml's own errors, in its words. */
+/* libyaml's own errors, in its words; a rule with a star in front and without quotes is the one
+ * that people will make. */
 static enum err
 reader_failed(struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
 	const yaml_mark_t *m = &p->problem_mark;
 	const char *problem = p->problem != NULL ? p->problem : "it does not parse";
+	const char *context = p->context != NULL ? p->context : "";
+	bool star = strstr(context, "alias") != NULL || strstr(context, "anchor") != NULL;
 
 	if (p->error == YAML_MEMORY_ERROR)
 		return ERR_NOMEM;
 	return tree_error_at(r->error, r->file, (uint32_t)m->line + 1, (uint32_t)m->column + 1,
-	    "not YAML: %s%s%s", problem, p->context != NULL ? " " : "",
-	    p->context != NULL ? p->context : "");
+	    "not YAML: %s %s%s", problem, context,
+	    star ? "; quote text that starts with '*' or '&'" : "");
 }
 
 static enum err
