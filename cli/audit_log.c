@@ -1,0 +1,142 @@
+#include "cli/audit_log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/sys.h"
+
+#define BLOCK 65536
+
+enum cli_exit
+audit_log_turn(struct audit_log *l, uint32_t segment)
+{
+	AUTO(buf_wipe) struct buf body = BUF_MAX(64);
+	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
+	struct wire_writer w = link_begin(&l->link, &body);
+	struct wire_reader r;
+	enum cli_exit x;
+
+	wire_put_u32(&w, segment);
+	x = link_ask(&l->link, CK_AUDIT_OPEN, &w, &reply);
+	if (x != CLI_OK)
+		return x;
+	r = wire_read(buf_span(&reply.body));
+	l->segment = wire_u32(&r);
+	l->newest = wire_bool(&r);
+	l->oldest = wire_u32(&r);
+	if (link_done(&r) != CLI_OK)
+		return CLI_FAILED;
+	if (reply.fd < 0)
+		return cli_fail(CLI_FAILED, "the keeper sent no descriptor of the audit log");
+	sys_close(l->fd);
+	l->fd = reply.fd;
+	reply.fd = -1; /* given away */
+	l->at = 0;
+	l->taken = 0;
+	buf_clear(&l->text);
+	return CLI_OK;
+}
+
+enum cli_exit
+audit_log_open(const struct cli *c, struct audit_log *l, uint32_t segment)
+{
+	enum cli_exit x = link_open(c, &l->link);
+
+	return x == CLI_OK ? audit_log_turn(l, segment) : x;
+}
+
+void
+audit_log_close(struct audit_log *l)
+{
+	sys_closep(&l->fd);
+	buf_wipe(&l->text);
+	link_close(&l->link);
+}
+
+/* The place is read and not the descriptor's own offset, which the keeper shares. */
+static enum err
+read_more(struct audit_log *l)
+{
+	enum err e;
+	ssize_t n;
+
+	buf_consume(&l->text, l->taken);
+	l->taken = 0;
+	e = buf_reserve(&l->text, AUDIT_LOG_LINE_MAX);
+	if (e != ERR_OK)
+		return e;
+	n = sys_pread(l->fd, buf_tail(&l->text), AUDIT_LOG_LINE_MAX, l->at);
+	if (n < 0)
+		return ERR_IO;
+	if (n == 0)
+		return ERR_EOF;
+	buf_added(&l->text, (size_t)n);
+	l->at += n;
+	return ERR_OK;
+}
+
+enum err
+audit_log_next(struct audit_log *l, struct span *ret_line)
+{
+	for (;;) {
+		struct span rest = span_of(l->text.data + l->taken, l->text.len - l->taken);
+		const uint8_t *end = rest.len > 0 ? memchr(rest.p, '\n', rest.len) : NULL;
+		enum err e;
+
+		if (end != NULL) {
+			*ret_line = span_of(rest.p, (size_t)(end - rest.p));
+			l->taken += ret_line->len + 1;
+			return ERR_OK;
+		}
+		if (rest.len > AUDIT_LOG_LINE_MAX)
+			return ERR_LIMIT;
+		e = read_more(l);
+		if (e != ERR_OK)
+			return e;
+	}
+}
+
+/* Counts back through one block; true when the start was found. */
+static bool
+count_back(const char *block, size_t len, uint64_t count, uint64_t *seen, size_t *ret_at)
+{
+	for (size_t i = len; i > 0; i--) {
+		if (block[i - 1] != '\n')
+			continue;
+		if (*seen == count) {
+			*ret_at = i;
+			return true;
+		}
+		(*seen)++;
+	}
+	return false;
+}
+
+/* The newline that ends the last line is counted as its line, so the start lies behind one more. */
+enum err
+audit_log_seek_last(struct audit_log *l, uint64_t count, uint64_t *ret_count)
+{
+	char block[BLOCK];
+	uint64_t seen = 0;
+	struct stat st;
+	off_t end;
+	size_t at;
+
+	if (fstat(l->fd, &st) != 0)
+		return ERR_IO;
+	l->at = 0;
+	for (end = st.st_size; end > 0; end -= end > BLOCK ? BLOCK : end) {
+		off_t from = end > BLOCK ? end - BLOCK : 0;
+		ssize_t n = sys_pread(l->fd, block, (size_t)(end - from), from);
+
+		if (n != end - from)
+			return ERR_IO;
+		if (!count_back(block, (size_t)n, count, &seen, &at))
+			continue;
+		l->at = from + (off_t)at;
+		break;
+	}
+	*ret_count = seen;
+	return ERR_OK;
+}

@@ -1,0 +1,45 @@
+/*
+ * audit_log - the lines of the audit log, segment by segment, from descriptors that the keeper
+ * hands out read-only. Process: cli.   Owns: the descriptor and the buffer of the segment that is
+ * open (audit_log_close()). Secrets: none: a record never holds one. Limits: AUDIT_LOG_LINE_MAX
+ * bytes a line; a longer one is an error. Failure: an exit code with the message on stderr.
+ */
+#ifndef CLI_AUDIT_LOG_H
+#define CLI_AUDIT_LOG_H
+
+#include <sys/types.h>
+
+#include "cli/link.h"
+#include "common/buf.h"
+
+#define AUDIT_LOG_LINE_MAX 16384
+
+struct audit_log {
+	struct link link;
+	int fd;
+	uint32_t segment, oldest; /* the one that is open; the oldest there is */
+	bool newest;
+	off_t at; /* where the next read starts */
+	struct buf text;
+	size_t taken; /* bytes of text that were returned */
+};
+
+#define AUDIT_LOG_NONE                                                                             \
+	{                                                                                          \
+		.link = LINK_NONE, .fd = -1, .text = BUF_MAX(4 * AUDIT_LOG_LINE_MAX)               \
+	}
+
+/* Connects, and opens that segment; 0: the newest. */
+enum cli_exit audit_log_open(const struct cli *c, struct audit_log *l, uint32_t segment) NODISCARD;
+/* Another segment over the same connection. */
+enum cli_exit audit_log_turn(struct audit_log *l, uint32_t segment) NODISCARD;
+void audit_log_close(struct audit_log *l);
+
+/* The next whole line, without its newline, valid until the next call. ERR_EOF: no further one is
+ * whole (yet). ERR_LIMIT, ERR_IO. */
+enum err audit_log_next(struct audit_log *l, struct span *ret_line) NODISCARD;
+/* Moves to where the last count lines of the segment start; *ret_count is how many there are at
+ * most. */
+enum err audit_log_seek_last(struct audit_log *l, uint64_t count, uint64_t *ret_count) NODISCARD;
+
+#endif

@@ -1,0 +1,163 @@
+/* audit tail and export: what the keeper wrote down. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/audit_filter.h"
+#include "cli/audit_log.h"
+#include "cli/commands.h"
+#include "common/clock.h"
+#include "common/text.h"
+
+#define TAIL_DEFAULT 10
+#define TAIL_MAX 1000000
+#define FOLLOW_MS 200	    /* how often a followed log is looked at */
+#define FOLLOW_ASK_EVERY 10 /* looks between two questions for a newer segment */
+
+static void
+print(const struct cli *c, struct span line)
+{
+	if (c->json)
+		audit_print_raw(line);
+	else
+		audit_print_person(line);
+}
+
+static enum cli_exit
+print_rest(const struct cli *c, struct audit_log *l)
+{
+	struct span line;
+	enum err e;
+
+	while ((e = audit_log_next(l, &line)) == ERR_OK)
+		print(c, line);
+	return e == ERR_EOF ? CLI_OK : cli_fail_err(e, "reading the audit log");
+}
+
+/* Back over as many segments as it takes; *ret_skip lines of the first one found are not wanted. */
+static enum cli_exit
+go_back(struct audit_log *l, uint64_t count)
+{
+	for (;;) {
+		uint64_t found = 0;
+		enum err e = audit_log_seek_last(l, count, &found);
+		enum cli_exit x;
+
+		if (e != ERR_OK)
+			return cli_fail_err(e, "reading the audit log");
+		count -= found;
+		if (count == 0 || l->segment <= l->oldest)
+			return CLI_OK;
+		x = audit_log_turn(l, l->segment - 1);
+		if (x != CLI_OK)
+			return x;
+	}
+}
+
+/* From the segment that is open to the newest. */
+static enum cli_exit
+print_forward(const struct cli *c, struct audit_log *l)
+{
+	for (;;) {
+		enum cli_exit x = print_rest(c, l);
+
+		if (x != CLI_OK || l->newest)
+			return x;
+		x = audit_log_turn(l, l->segment + 1);
+		if (x != CLI_OK)
+			return x;
+	}
+}
+
+/* A segment that another has followed by now is read to its end, then left. */
+static enum cli_exit
+follow_turn(const struct cli *c, struct audit_log *l)
+{
+	struct audit_log probe = *l;
+	uint32_t segment = l->segment;
+	enum cli_exit x;
+
+	probe.fd = -1;
+	probe.text = (struct buf)BUF_MAX(4 * AUDIT_LOG_LINE_MAX);
+	x = audit_log_turn(&probe, 0);
+	l->link.call.next_id =
+	    probe.link.call.next_id; /* one connection, one sequence of questions */
+	probe.link = (struct link)LINK_NONE;
+	if (x == CLI_OK && probe.segment > segment) {
+		x = print_rest(c, l);
+		if (x == CLI_OK)
+			x = audit_log_turn(l, segment + 1);
+	}
+	audit_log_close(&probe);
+	return x;
+}
+
+static enum cli_exit
+follow(const struct cli *c, struct audit_log *l)
+{
+	const struct timespec pause = { .tv_nsec = FOLLOW_MS * 1000000L };
+	enum cli_exit x = CLI_OK;
+
+	for (unsigned n = 1; x == CLI_OK; n++) {
+		x = print_rest(c, l);
+		if (x == CLI_OK && (fflush(stdout) != 0 || ferror(stdout)))
+			return CLI_OK; /* the reader left: the usual end of it */
+		(void)nanosleep(&pause, NULL);
+		if (x == CLI_OK && n % FOLLOW_ASK_EVERY == 0)
+			x = follow_turn(c, l);
+	}
+	return x;
+}
+
+enum cli_exit
+cmd_audit_tail(struct cli *c)
+{
+	AUTO(audit_log_close) struct audit_log l = AUDIT_LOG_NONE;
+	const char *lines = cli_given(c, "lines");
+	uint64_t count = TAIL_DEFAULT;
+	enum cli_exit x;
+
+	if (lines != NULL && text_u64(span_str(lines), TAIL_MAX, &count) != ERR_OK)
+		return cli_fail(
+		    CLI_USAGE, "--lines takes a number up to %d, not \"%s\"", TAIL_MAX, lines);
+	x = audit_log_open(c, &l, 0);
+	if (x == CLI_OK)
+		x = go_back(&l, count);
+	if (x == CLI_OK)
+		x = print_forward(c, &l);
+	if (x == CLI_OK && cli_given(c, "follow") != NULL)
+		x = follow(c, &l);
+	return x;
+}
+
+static enum cli_exit
+export_segment(struct audit_log *l, const struct audit_filter *f)
+{
+	struct span line;
+	enum err e;
+
+	while ((e = audit_log_next(l, &line)) == ERR_OK)
+		if (audit_filter_passes(f, line))
+			audit_print_raw(line);
+	return e == ERR_EOF ? CLI_OK : cli_fail_err(e, "reading the audit log");
+}
+
+enum cli_exit
+cmd_audit_export(struct cli *c)
+{
+	AUTO(audit_log_close) struct audit_log l = AUDIT_LOG_NONE;
+	struct audit_filter f;
+	enum cli_exit x = audit_filter_read(c, clock_wall_s(), &f);
+
+	if (x == CLI_OK)
+		x = audit_log_open(c, &l, 0);
+	if (x == CLI_OK && l.segment != l.oldest)
+		x = audit_log_turn(&l, l.oldest);
+	while (x == CLI_OK) {
+		x = export_segment(&l, &f);
+		if (x != CLI_OK || l.newest)
+			break;
+		x = audit_log_turn(&l, l.segment + 1);
+	}
+	return x;
+}

@@ -1,0 +1,96 @@
+/*
+ * import - what moving an .env file into the store would do: worked out whole before anything is
+ * done. Process: cli.   Owns: all that hangs on struct import (import_wipe()). Secrets: the decoded
+ * values of the file, in env.text, and the file itself, in text; both wiped. Limits: the _MAX
+ * constants here and in dotenv.h; beyond them the plan is refused. Failure: an exit code with the
+ * message on stderr; the plan is of no use then, and nothing was changed.
+ */
+#ifndef CLI_IMPORT_H
+#define CLI_IMPORT_H
+
+#include "broker/api/policyc/policyc.h"
+#include "cli/cli.h"
+#include "cli/dotenv.h"
+
+#define IMPORT_UPSTREAMS_MAX 32
+#define IMPORT_WORKLOADS_MAX 64
+#define IMPORT_FILES_MAX (IMPORT_UPSTREAMS_MAX + IMPORT_WORKLOADS_MAX)
+#define IMPORT_FILE_LEN_MAX 65536
+#define IMPORT_NOTE_SIZE 120
+
+enum import_fate { IMPORT_LEFT = 0, IMPORT_TAKEN };
+
+/* One variable of the file. */
+struct import_item {
+	const struct dotenv_entry *entry;
+	enum import_fate fate;
+	bool told;			 /* by --take */
+	bool only_stored;		 /* by --take without an upstream */
+	char upstream[NAME_LEN_MAX + 1]; /* "": none */
+	char secret[NAME_LEN_MAX + 1];	 /* taken: where the value goes */
+	bool first;			 /* taken: the value is stored on behalf of this one */
+	char note[IMPORT_NOTE_SIZE];	 /* left: why, if that is worth a word */
+};
+
+/* One upstream that a taken variable is for. */
+struct import_upstream {
+	char name[NAME_LEN_MAX + 1];
+	const struct upstream *base; /* as files, catalogue and the .env's own address give it */
+	struct rules *own;	     /* where base lives when the .env names an address */
+	char url[512];		     /* that address; "": as it is */
+	bool in_file;		     /* upstreams/<name>.yaml is there: the operator's word */
+};
+
+/* One file to write below the configuration folder. */
+struct import_file {
+	const char *part; /* "upstreams", "policies" */
+	char name[NAME_LEN_MAX + 8];
+	struct buf text;
+};
+
+struct import {
+	const char *path;
+	struct buf text;
+	struct dotenv env;
+	struct import_item *items; /* one an entry, in their order */
+	struct rules *current;	   /* the configuration folder as it is */
+	struct rules *catalogue;
+	struct import_upstream upstreams[IMPORT_UPSTREAMS_MAX];
+	uint32_t upstream_count;
+	const char *workloads[IMPORT_WORKLOADS_MAX];
+	uint32_t workload_count;
+	char workload_names[4096];
+	struct import_file files[IMPORT_FILES_MAX];
+	uint32_t file_count;
+	uint32_t without_rules; /* upstreams that no policy could be written for */
+	char out_path[PATH_MAX];
+	struct buf out; /* the file without keys */
+};
+
+#define IMPORT_NONE                                                                                \
+	{                                                                                          \
+		.text = BUF_MAX(DOTENV_FILE_MAX + 1), .env = { .text = BUF_MAX(0) },               \
+		.out = BUF_MAX(2 * DOTENV_FILE_MAX)                                                \
+	}
+
+void import_wipe(struct import *im);
+
+/* Reads file, options and configuration folder, and works out all of the above. The broker is not
+ * asked. */
+enum cli_exit import_plan(const struct cli *c, struct import *im) NODISCARD;
+
+/* The steps of import_plan(), in this order. */
+enum cli_exit import_find_keys(const struct cli *c, struct import *im) NODISCARD; /* items */
+enum cli_exit import_find_upstreams(
+    const struct cli *c, struct import *im) NODISCARD; /* upstreams, secrets */
+enum cli_exit import_compose_files(const struct cli *c, struct import *im) NODISCARD; /* files */
+enum cli_exit import_compose_out(struct import *im) NODISCARD;			      /* out */
+
+struct import_upstream *import_upstream(struct import *im, const char *name); /* NULL: none */
+struct span import_value(const struct import *im, const struct import_item *it);
+
+/* Does it: values over keeper.sock, files, reload, workloads, the file without keys. On a failure
+ * all that was done is taken back. */
+enum cli_exit import_apply(const struct cli *c, struct import *im) NODISCARD;
+
+#endif

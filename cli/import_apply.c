@@ -1,0 +1,381 @@
+/* Carries a plan out, step by step, and takes all of it back when a step fails. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/ipc/body.h"
+#include "cli/admin.h"
+#include "cli/import.h"
+#include "cli/link.h"
+#include "common/secret.h"
+#include "common/sys.h"
+
+/* How far one object came. */
+enum stage { STAGE_NONE = 0, STAGE_WRITTEN, STAGE_DONE };
+
+struct placed { /* a file */
+	char path[PATH_MAX];
+	enum stage stage; /* WRITTEN: beside its place; DONE: in its place */
+	bool backed_up;	  /* the old one is beside it */
+};
+
+struct stored { /* a secret */
+	const char *name;
+	bool staged;   /* it existed: the version waits to be promoted */
+	bool promoted; /* and was */
+	uint32_t version;
+};
+
+struct apply {
+	const struct cli *c;
+	struct import *im;
+	struct link link;
+	json_t *secrets, *workloads;		   /* what the broker has */
+	struct placed files[IMPORT_FILES_MAX + 1]; /* the last one is the file without keys */
+	uint32_t file_count;
+	struct stored *stored;
+	uint32_t stored_count;
+	bool workload_added[IMPORT_WORKLOADS_MAX];
+	bool reloaded;
+};
+
+static void
+apply_close(struct apply *a)
+{
+	link_close(&a->link);
+	json_decref(a->secrets);
+	json_decref(a->workloads);
+	free(a->stored);
+}
+
+static const json_t *
+find_row(const json_t *reply, const char *name)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(admin_rows(reply), i, row)
+	{
+		if (strcmp(admin_text(row, "name"), name) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+/* Asks all that can be refused before anything is changed. */
+static enum cli_exit
+check_broker(struct apply *a)
+{
+	enum cli_exit x = admin_get(a->c, "secrets", &a->secrets);
+
+	if (x == CLI_OK)
+		x = admin_get(a->c, "workloads", &a->workloads);
+	if (x == CLI_OK)
+		x = link_open(a->c, &a->link);
+	for (uint32_t i = 0; i < a->im->env.count && x == CLI_OK; i++) {
+		const struct import_item *it = &a->im->items[i];
+		const json_t *row = it->first ? find_row(a->secrets, it->secret) : NULL;
+
+		if (row != NULL && admin_number(row, "active_version") != 0 &&
+		    cli_given(a->c, "force") == NULL)
+			x = cli_fail(CLI_FAILED,
+			    "the secret \"%s\" exists already; say --force to rotate it to the "
+			    "value of "
+			    "%.*s, or take that line out of the file",
+			    it->secret, (int)it->entry->name.len, (const char *)it->entry->name.p);
+	}
+	return x;
+}
+
+static enum cli_exit
+beside(const char *path, const char *ending, char ret_path[PATH_MAX])
+{
+	int n = snprintf(ret_path, PATH_MAX, "%s%s", path, ending);
+
+	return n > 0 && n < PATH_MAX ? CLI_OK
+				     : cli_fail(CLI_FAILED, "the path %s is too long", path);
+}
+
+static enum cli_exit
+write_beside(struct placed *p, struct span text, mode_t mode)
+{
+	char path[PATH_MAX];
+	AUTO(sys_closep) int fd = -1;
+	enum cli_exit x = beside(p->path, ".new", path);
+
+	if (x != CLI_OK)
+		return x;
+	(void)sys_unlink(path); /* what a crash left */
+	fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+	if (fd < 0)
+		return cli_fail(errno == EACCES ? CLI_DENIED : CLI_FAILED, "cannot write %s: %s",
+		    path, strerror(errno));
+	p->stage = STAGE_WRITTEN;
+	if (fchmod(fd, mode) != 0 || sys_write_all(fd, text.p, text.len) != ERR_OK ||
+	    sys_fsync(fd) != 0)
+		return cli_fail(CLI_FAILED, "cannot write %s: %s", path, strerror(errno));
+	return CLI_OK;
+}
+
+static enum cli_exit
+write_files(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = 0; i < a->im->file_count && x == CLI_OK; i++) {
+		const struct import_file *f = &a->im->files[i];
+		char name[NAME_LEN_MAX + 32];
+
+		(void)snprintf(name, sizeof(name), "%s/%s", f->part, f->name);
+		x = cli_path(a->c->config_dir, name, a->files[i].path);
+		a->file_count = i + 1;
+		if (x == CLI_OK)
+			x = write_beside(&a->files[i], buf_span(&f->text), 0644);
+	}
+	if (x != CLI_OK)
+		return x;
+	(void)snprintf(a->files[a->file_count].path, PATH_MAX, "%s", a->im->out_path);
+	a->file_count++;
+	return write_beside(&a->files[a->file_count - 1], buf_span(&a->im->out), 0600);
+}
+
+/* New ones become active at once, since nothing refers to them yet; those that exist wait for the
+ * end. */
+static enum cli_exit
+store_value(struct apply *a, const struct import_item *it)
+{
+	AUTO(buf_wipe) struct buf body = BUF_MAX(SECRET_LEN_MAX + 512);
+	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
+	const json_t *row = find_row(a->secrets, it->secret);
+	bool staged = row != NULL && admin_number(row, "active_version") != 0;
+	uint8_t flags = (uint8_t)(row == NULL ? SECRET_PUT_NEW
+				  : staged    ? SECRET_PUT_ROTATE | SECRET_PUT_STAGED
+					      : SECRET_PUT_ROTATE);
+	struct wire_writer w = link_begin(&a->link, &body);
+	struct wire_reader r;
+	enum cli_exit x;
+	uint32_t version;
+
+	wire_put_str(&w, it->secret);
+	wire_put_u8(&w, flags | SECRET_PUT_EXPOSED);
+	wire_put_blob(&w, import_value(a->im, it));
+	x = link_ask(&a->link, CK_SECRET_PUT, &w, &reply);
+	if (x != CLI_OK)
+		return x;
+	r = wire_read(buf_span(&reply.body));
+	version = wire_u32(&r);
+	a->stored[a->stored_count++] =
+	    (struct stored){ .name = it->secret, .staged = staged, .version = version };
+	return link_done(&r);
+}
+
+static enum cli_exit
+store_values(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	a->stored = calloc(a->im->env.count, sizeof(*a->stored));
+	if (a->stored == NULL)
+		return cli_fail(CLI_FAILED, "out of memory");
+	for (uint32_t i = 0; i < a->im->env.count && x == CLI_OK; i++)
+		if (a->im->items[i].first)
+			x = store_value(a, &a->im->items[i]);
+	return x;
+}
+
+static enum cli_exit
+place_file(struct placed *p)
+{
+	char from[PATH_MAX], old[PATH_MAX];
+	enum cli_exit x = beside(p->path, ".new", from);
+
+	if (x == CLI_OK)
+		x = beside(p->path, ".old", old);
+	if (x != CLI_OK)
+		return x;
+	if (access(p->path, F_OK) == 0) {
+		if (sys_rename(p->path, old) != 0)
+			return cli_fail(
+			    CLI_FAILED, "cannot set %s aside: %s", p->path, strerror(errno));
+		p->backed_up = true;
+	}
+	if (sys_rename(from, p->path) != 0)
+		return cli_fail(CLI_FAILED, "cannot make %s: %s", p->path, strerror(errno));
+	p->stage = STAGE_DONE;
+	return CLI_OK;
+}
+
+static enum cli_exit
+place_config(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = 0; i + 1 < a->file_count && x == CLI_OK; i++)
+		x = place_file(&a->files[i]);
+	return x;
+}
+
+static enum cli_exit
+reload(struct apply *a)
+{
+	AUTO(json_freep) json_t *reply = NULL;
+	enum cli_exit x = admin_post(a->c, "reload", NULL, &reply);
+
+	a->reloaded = x == CLI_OK;
+	return x;
+}
+
+static enum cli_exit
+add_workloads(struct apply *a)
+{
+	for (uint32_t i = 0; i < a->im->workload_count; i++) {
+		AUTO(json_freep) json_t *reply = NULL;
+		AUTO(json_freep) json_t *body = json_pack("{s:s}", "name", a->im->workloads[i]);
+		enum cli_exit x;
+
+		if (body == NULL)
+			return cli_fail(CLI_FAILED, "out of memory");
+		if (find_row(a->workloads, a->im->workloads[i]) != NULL)
+			continue;
+		x = admin_post(a->c, "workloads", body, &reply);
+		if (x != CLI_OK)
+			return x;
+		a->workload_added[i] = true;
+	}
+	return CLI_OK;
+}
+
+/* verb "promote", "rollback", "destroy"; quiet in an undo, which has said enough. */
+static enum cli_exit
+change_secret(
+    const struct apply *a, const struct stored *s, const char *verb, uint32_t version, bool quietly)
+{
+	AUTO(json_freep) json_t *reply = NULL;
+	AUTO(json_freep) json_t *body = json_pack("{s:I}", "version", (json_int_t)version);
+	char path[1024];
+	enum cli_exit x = admin_object_path("secrets", s->name, verb, path);
+
+	if (x != CLI_OK || body == NULL)
+		return CLI_FAILED;
+	return quietly ? admin_post_quietly(a->c, path, body, &reply)
+		       : admin_post(a->c, path, body, &reply);
+}
+
+static enum cli_exit
+promote_values(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = 0; i < a->stored_count && x == CLI_OK; i++) {
+		if (!a->stored[i].staged)
+			continue;
+		x = change_secret(a, &a->stored[i], "promote", a->stored[i].version, false);
+		a->stored[i].promoted = x == CLI_OK;
+	}
+	return x;
+}
+
+static bool
+undo_workloads(const struct apply *a)
+{
+	bool good = true;
+
+	for (uint32_t i = 0; i < a->im->workload_count; i++) {
+		AUTO(json_freep) json_t *reply = NULL;
+		char path[1024];
+
+		if (!a->workload_added[i])
+			continue;
+		good =
+		    admin_object_path("workloads", a->im->workloads[i], "revoke", path) == CLI_OK &&
+		    admin_post_quietly(a->c, path, NULL, &reply) == CLI_OK && good;
+	}
+	return good;
+}
+
+static bool
+undo_file(const struct placed *p)
+{
+	char other[PATH_MAX];
+
+	if (p->stage == STAGE_WRITTEN && beside(p->path, ".new", other) == CLI_OK)
+		(void)sys_unlink(other);
+	if (p->stage == STAGE_DONE && !p->backed_up && sys_unlink(p->path) != 0)
+		return false;
+	if (!p->backed_up)
+		return true;
+	return beside(p->path, ".old", other) == CLI_OK && sys_rename(other, p->path) == 0;
+}
+
+static bool
+undo_value(const struct apply *a, const struct stored *s)
+{
+	bool good = true;
+
+	if (s->promoted)
+		good = change_secret(a, s, "rollback", 0, true) == CLI_OK; /* to the one before */
+	return change_secret(a, s, "destroy", s->version, true) == CLI_OK && good;
+}
+
+static void
+undo(struct apply *a)
+{
+	bool good = undo_workloads(a);
+
+	for (uint32_t i = 0; i < a->file_count; i++)
+		good = undo_file(&a->files[i]) && good;
+	if (a->reloaded) {
+		AUTO(json_freep) json_t *reply = NULL;
+
+		good = admin_post_quietly(a->c, "reload", NULL, &reply) == CLI_OK && good;
+	}
+	for (uint32_t i = 0; i < a->stored_count; i++)
+		good = undo_value(a, &a->stored[i]) && good;
+	if (good)
+		cli_say(a->c, "all steps were taken back; nothing was imported");
+	else
+		cli_warn("not all steps could be taken back: look at sidekey secret list, workload "
+			 "list and the "
+			 "files in the configuration folder");
+}
+
+static void
+drop_backups(const struct apply *a)
+{
+	for (uint32_t i = 0; i < a->file_count; i++) {
+		char old[PATH_MAX];
+
+		if (a->files[i].backed_up && beside(a->files[i].path, ".old", old) == CLI_OK)
+			(void)sys_unlink(old);
+	}
+}
+
+static enum cli_exit
+run(struct apply *a)
+{
+	static enum cli_exit (*const steps[])(struct apply * a) = { check_broker, write_files,
+		store_values, place_config, reload, add_workloads };
+	enum cli_exit x = CLI_OK;
+
+	for (size_t i = 0; i < COUNT(steps) && x == CLI_OK; i++)
+		x = steps[i](a);
+	if (x == CLI_OK)
+		x = place_file(&a->files[a->file_count - 1]);
+	/* Last: what was active before cannot be made so again without a trace. */
+	return x == CLI_OK ? promote_values(a) : x;
+}
+
+enum cli_exit
+import_apply(const struct cli *c, struct import *im)
+{
+	AUTO(apply_close) struct apply a = { .c = c, .im = im, .link = LINK_NONE };
+	enum cli_exit x = run(&a);
+
+	if (x == CLI_OK)
+		drop_backups(&a);
+	else
+		undo(&a);
+	return x;
+}
