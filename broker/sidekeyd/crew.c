@@ -15,6 +15,7 @@
 #include "common/sys.h"
 
 #define MEMBER_QUEUE_MAX 65536 /* bytes that a child may leave unread */
+#define LINGER_MS 1000	       /* from the end of its link to its exit */
 
 static void start(struct member *m);
 
@@ -65,15 +66,28 @@ on_member_msg(struct channel *ch, struct msg *msg, void *arg)
 	note_all_ready(m->crew);
 }
 
-/* Its end of the socket is closed: it is ending, or cannot be supervised any more. */
+static void
+on_lingering(struct timer *t)
+{
+	member_kill(t->arg, "it closed its supervisor link and does not end");
+}
+
+/* It is ending, most likely in order: exit closes descriptors first. If not, it cannot be
+ * supervised any more. */
 static void
 on_member_end(struct channel *ch, enum err e, void *arg)
 {
 	struct member *m = arg;
+	struct loop *l = m->crew->t.loop;
 
 	channel_close(ch);
 	m->channel = NULL;
-	member_kill(m, e == ERR_EOF ? NULL : "it broke the supervisor protocol");
+	m->timer.fn = on_lingering;
+	m->timer.arg = m;
+	if (e != ERR_EOF)
+		member_kill(m, "it broke the supervisor protocol");
+	else if (loop_timer(l, &m->timer, loop_now_ms(l) + LINGER_MS) != ERR_OK)
+		member_kill(m, err_name(ERR_NOMEM));
 }
 
 static void
@@ -168,6 +182,7 @@ member_ended(struct member *m, int status)
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	uint32_t delay_ms;
 
+	loop_timer_stop(c->t.loop, &m->timer);
 	channel_close(m->channel);
 	m->channel = NULL;
 	m->ready = false;

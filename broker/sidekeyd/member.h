@@ -21,7 +21,7 @@ struct member {
 	bool ready, drain_sent;
 	uint32_t starts;
 	struct restart restart;
-	struct timer timer; /* of the next start */
+	struct timer timer; /* while it runs not: of the next start; while it lingers: of its kill */
 };
 
 struct crew {
