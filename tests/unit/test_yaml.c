@@ -110,7 +110,7 @@ static const struct {
 	{ "a map as key", "{a: 1}: x\n", 0, ERR_SYNTAX, 1, 1, "a key must be text" },
 	{ "a list as key", "? [a]\n: x\n", 0, ERR_SYNTAX, 1, 3, "a key must be text" },
 	{ "an empty key", ": x\n", 0, ERR_SYNTAX, 1, 1, "not YAML" },
-	{ "an empty key in flow", "{a: 1, : x}\n", 0, ERR_SYNTAX, 1, 8, "a key is empty" },
+	{ "an empty key in flow", "{a: 1, : x}\n", 0, ERR_SYNTAX, 1, 8, "not YAML" },
 	{ "an empty key in quotes", "'': x\n", 0, ERR_SYNTAX, 1, 1, "a key is empty" },
 	{ "not closed", "a: [1, 2\n", 0, ERR_SYNTAX, 2, 1, "not YAML" },
 	{ "quotes not closed", "a: \"x\n", 0, ERR_SYNTAX, 2, 1, "not YAML" },
