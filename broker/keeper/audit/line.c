@@ -185,11 +185,3 @@ audit_line_follows(
 	crypto_chain(key, previous, l->maced, mac);
 	return secret_equal(mac, HASH_LEN, l->mac, HASH_LEN);
 }
-
-bool
-audit_line_torn(struct span rest)
-{
-	const uint8_t *end = rest.len == 0 ? NULL : memchr(rest.p, '\n', rest.len);
-
-	return end == NULL || memchr(rest.p, '\0', (size_t)(end - rest.p)) != NULL;
-}

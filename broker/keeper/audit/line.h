@@ -47,7 +47,5 @@ struct audit_line {
 enum err audit_line_scan(struct span line, struct audit_line *ret_l) NODISCARD;
 /* True if the mac of a record or checkpoint is the right one behind previous under key. */
 bool audit_line_follows(const struct audit_line *l, const uint8_t key[KEY_LEN], const uint8_t previous[HASH_LEN]);
-/* Remains of a write that did not end: no newline, or a zero byte (a block that never reached the disk). rest starts at a line. */
-bool audit_line_torn(struct span rest);
 
 #endif

@@ -29,6 +29,16 @@ broken(const struct why *w, uint64_t seq, const char *what)
 	return ERR_AUTH;
 }
 
+/* Remains of a write that did not end: no newline, or a zero byte (a block that never reached the
+ * disk). */
+static bool
+is_torn(struct span rest)
+{
+	const uint8_t *end = rest.len == 0 ? NULL : memchr(rest.p, '\n', rest.len);
+
+	return end == NULL || memchr(rest.p, '\0', (size_t)(end - rest.p)) != NULL;
+}
+
 static enum err
 read_range(int fd, off_t from, size_t len, struct buf *ret)
 {
@@ -88,7 +98,7 @@ take_header(int fd, struct audit_chain *c, const struct why *w, size_t *ret_len)
 
 	if (e != ERR_OK)
 		return e;
-	if (audit_line_torn(buf_span(&b)))
+	if (is_torn(buf_span(&b)))
 		return b.len < HEADER_MAX || memchr(b.data, '\0', b.len) != NULL
 			   ? ERR_NOT_FOUND
 			   : broken(w, 0, "it has no header");
@@ -172,7 +182,7 @@ check_line(struct audit_chain *c, struct span line, const struct why *w)
 static enum err
 check_lines(struct audit_chain *c, struct span rest, const struct why *w, struct audit_tail *t)
 {
-	while (rest.len > 0 && !audit_line_torn(rest)) {
+	while (rest.len > 0 && !is_torn(rest)) {
 		struct span line;
 		enum err e;
 

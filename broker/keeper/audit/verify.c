@@ -196,6 +196,8 @@ on_header(struct verify *v, struct span line)
 	struct audit_line l;
 	enum err e;
 
+	if (memchr(line.p, '\0', line.len) != NULL) /* a block that was never written: a crash */
+		return bad(v, "the first line is no segment header");
 	if (audit_line_scan(line, &l) != ERR_OK || l.kind != AUDIT_LINE_SEGMENT)
 		return bad_header(v, "the first line is no segment header");
 	if (!is_signed(v, &l))
