@@ -24,8 +24,8 @@ static uint8_t *arena;
 static size_t arena_cells, arena_next;
 static uint8_t taken[CELLS_MAX];
 
-enum err
-secret_arena_init(size_t size)
+static enum err
+arena_init(size_t size, bool locked)
 {
 	void *p;
 
@@ -36,7 +36,7 @@ secret_arena_init(size_t size)
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return ERR_NOMEM;
-	if (mlock(p, size) != 0 || madvise(p, size, MADV_DONTDUMP) != 0 ||
+	if ((locked && mlock(p, size) != 0) || madvise(p, size, MADV_DONTDUMP) != 0 ||
 	    madvise(p, size, MADV_DONTFORK) != 0) {
 		(void)munmap(p, size);
 		return ERR_SYS;
@@ -44,6 +44,18 @@ secret_arena_init(size_t size)
 	arena = p;
 	arena_cells = size / CELL_LEN;
 	return ERR_OK;
+}
+
+enum err
+secret_arena_init(size_t size)
+{
+	return arena_init(size, true);
+}
+
+enum err
+secret_arena_init_unlocked(size_t size)
+{
+	return arena_init(size, false);
 }
 
 /* The first cell of n free neighbours at or behind from; arena_cells if there is none. */

@@ -21,6 +21,8 @@ struct secret;
 /* Once a process, before the first secret. ERR_SYS if the memory cannot be locked (see mlock(2),
  * RLIMIT_MEMLOCK). */
 enum err secret_arena_init(size_t size) NODISCARD;
+/* The same without the lock: only where the operator said `memlock: warn`, and with a warning. */
+enum err secret_arena_init_unlocked(size_t size) NODISCARD;
 
 enum err secret_new(size_t len, struct secret **ret_s) NODISCARD; /* zero-filled; len >= 1 */
 enum err secret_from(const void *p, size_t len, struct secret **ret_s) NODISCARD;

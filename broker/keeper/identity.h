@@ -16,7 +16,7 @@
 #include "broker/keeper/txn.h"
 
 #define WORKLOADS_MAX 100000
-#define INSTANCES_MAX 200000
+#define INSTANCES_MAX KV_ROWS_MAX
 #define ENROLLMENTS_MAX 100000
 #define WORKLOAD_ENROLLMENTS_MAX 32  /* open at once */
 #define WORKLOAD_ENDED_MAX 64	     /* ended instances that are remembered, so that a restart loop does not fill the store */

@@ -36,7 +36,7 @@ append_random(const struct placeholders *p, const uint8_t instance[IDENTITY_ID_L
 		struct span parts[] = { span_of(&half[i], 1), span_of(instance, IDENTITY_ID_LEN),
 			span_str(upstream) };
 
-		crypto_hash(p->make_key, parts, COUNT(parts), hash + i * HASH_LEN);
+		crypto_digest(p->make_key, parts, COUNT(parts), hash + i * HASH_LEN);
 	}
 	for (size_t i = 0; i < sizeof text; i++)
 		text[i] = digits[hash[i] % (sizeof digits - 1)];

@@ -156,8 +156,8 @@ check_secrets(struct policies *p, const struct policy_set *s)
 			if (u->secret[0] == '\0' || secrets_find(p->secrets, u->secret) != NULL)
 				continue;
 			(void)snprintf(p->error, sizeof p->error,
-			    "policy %s uses upstream %s, whose secret %s does not exist; set it "
-			    "with `sidekey secret set %s` and reload",
+			    "policy %.96s uses upstream %.96s, whose secret %.96s does not exist; set "
+			    "it with `sidekey secret set %.96s` and reload",
 			    one->name, u->name, u->secret, u->secret);
 			return ERR_NOT_FOUND;
 		}
@@ -189,7 +189,7 @@ set_build(struct policies *p, struct span bytes, int64_t now_ms, struct policy_s
 	e = check_secrets(p, s);
 	if (e != ERR_OK)
 		return e;
-	crypto_hash(NULL, &bytes, 1, s->digest);
+	crypto_digest(NULL, &bytes, 1, s->digest);
 	s->nothing.upstreams = s->rules->upstreams;
 	s->nothing.upstream_count = s->rules->upstream_count;
 	s->generation = policies_generation(p) + 1;
