@@ -18,12 +18,14 @@ cmd_unseal(struct cli *c)
 	AUTO(link_close) struct link l = LINK_NONE;
 	AUTO(buf_wipe) struct buf body = BUF_MAX(UNSEAL_BODY_MAX);
 	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
-	enum cli_exit x = link_open(c, &l);
+	const char *source = c->arg_count > 0 ? c->args[0] : NULL;
+	enum cli_exit x = value_check_source(source);
 	struct wire_writer w;
 
 	if (x == CLI_OK)
-		x = value_read(
-		    c->arg_count > 0 ? c->args[0] : NULL, "the passphrase", false, &passphrase);
+		x = link_open(c, &l);
+	if (x == CLI_OK)
+		x = value_read(source, "the passphrase", false, &passphrase);
 	if (x != CLI_OK)
 		return x;
 	if (secret_len(passphrase) > PASSPHRASE_MAX)

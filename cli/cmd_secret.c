@@ -48,16 +48,18 @@ put(struct cli *c, uint8_t flags, const char *done)
 	AUTO(link_close) struct link l = LINK_NONE;
 	AUTO(buf_wipe) struct buf body = BUF_MAX(PUT_BODY_MAX);
 	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
-	const char *name = c->args[0];
+	const char *name = c->args[0], *source = c->arg_count > 1 ? c->args[1] : NULL;
 	struct wire_writer w;
 	struct wire_reader r;
 	uint32_t version;
 	enum cli_exit x = check_name(name);
 
 	if (x == CLI_OK)
-		x = link_open(c, &l);
+		x = value_check_source(source);
 	if (x == CLI_OK)
-		x = value_read(c->arg_count > 1 ? c->args[1] : NULL, name, true, &value);
+		x = link_open(c, &l); /* before anybody types a value for nothing */
+	if (x == CLI_OK)
+		x = value_read(source, name, true, &value);
 	if (x != CLI_OK)
 		return x;
 	w = link_begin(&l, &body);

@@ -224,20 +224,29 @@ prompt(const char *what, bool twice, struct secret **ret_value)
 }
 
 enum cli_exit
+value_check_source(const char *source)
+{
+	if (source == NULL || strcmp(source, "-") == 0 || (source[0] == '@' && source[1] != '\0'))
+		return CLI_OK;
+	return cli_fail(CLI_USAGE, "a value is not taken from the command line: every user can "
+				   "read it there (ps), and the "
+				   "shell keeps it in its history; give it on stdin, as @FILE, or "
+				   "at the prompt, and treat "
+				   "this one as exposed");
+}
+
+enum cli_exit
 value_read(const char *source, const char *what, bool twice, struct secret **ret_value)
 {
-	enum cli_exit x = value_lock_memory();
+	enum cli_exit x = value_check_source(source);
 
+	if (x == CLI_OK)
+		x = value_lock_memory();
 	if (x != CLI_OK)
 		return x;
+	if (source != NULL && source[0] == '@')
+		return read_file(source + 1, what, ret_value);
 	if (source == NULL && isatty(STDIN_FILENO))
 		return prompt(what, twice, ret_value);
-	if (source == NULL || strcmp(source, "-") == 0)
-		return read_fd(STDIN_FILENO, what, ret_value);
-	if (source[0] == '@' && source[1] != '\0')
-		return read_file(source + 1, what, ret_value);
-	return cli_fail(CLI_USAGE, "a value is not taken from the command line: every user can "
-				   "read it there (ps), and the shell keeps "
-				   "it in its history; give it on stdin, as @FILE, or at the "
-				   "prompt, and treat this one as exposed");
+	return read_fd(STDIN_FILENO, what, ret_value);
 }

@@ -14,8 +14,9 @@
 enum cli_exit value_lock_memory(void) NODISCARD;
 
 /* source: NULL (prompt on a terminal, else stdin), "-" (stdin) or "@FILE"; anything else is
- * refused, since argv is public. One trailing newline is cut. twice: a prompt asks again and
- * compares. */
+ * CLI_USAGE, since argv is public. */
+enum cli_exit value_check_source(const char *source) NODISCARD;
+/* One trailing newline is cut. twice: a prompt asks again and compares. */
 enum cli_exit value_read(
     const char *source, const char *what, bool twice, struct secret **ret_value) NODISCARD;
 
