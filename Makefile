@@ -110,6 +110,23 @@ unit: $(UNIT) ## unit tables
 corpus: $(REPLAY) ## every fuzz target over its corpus
 	@for r in $(REPLAY); do $$r tests/fuzz/corpus/$${r##*/replay_} || exit 1; done
 
+FUZZ_S    ?= 60
+FUZZFLAGS := -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZRUN   := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/run_%,$(wildcard tests/fuzz/fuzz_*.c))
+$(BUILD)/fuzz/run_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/parts.a
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZRUN)
+	@for r in $(FUZZRUN); do n=$${r##*/run_}; mkdir -p $(BUILD)/found/$$n; echo "$$n, $(FUZZ_S) s"; \
+	    $$r -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=1500 -verbosity=0 -artifact_prefix=$(BUILD)/found/$$n- \
+	    $(BUILD)/found/$$n tests/fuzz/corpus/$$n || exit 1; done
+
+.PHONY: fuzz
+fuzz: ## every fuzz target under libFuzzer, ASan and UBSan for FUZZ_S seconds
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzzing CC=clang WARN=-w CFLAGS='$(FUZZFLAGS)' fuzz-run
+
 .PHONY: regress
 regress: all ## the built programs from outside, one file a promise, in the one-uid mode of a container
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(REGRESS)
