@@ -1,0 +1,371 @@
+#include "broker/gateway/keeperlink.h"
+
+#include <sys/stat.h>
+
+#include "broker/gateway/conn.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/sys.h"
+
+/* ---- what we send ---- */
+
+static enum err
+send_empty(struct gateway *g, enum msg_type type)
+{
+	struct wire_writer w = channel_begin(g->keeper, type);
+
+	return channel_end(g->keeper, &w);
+}
+
+enum err
+keeperlink_decide(struct gateway *g, struct ask *a, struct decide *d)
+{
+	struct wire_writer w;
+	enum err e;
+
+	if (g->keeper == NULL)
+		return ERR_UNREACHABLE;
+	e = ask_open(&g->asks, a);
+	if (e != ERR_OK)
+		return e;
+	d->id = a->id;
+	w = channel_begin(g->keeper, GK_DECIDE);
+	decide_put(&w, d);
+	e = channel_end(g->keeper, &w);
+	if (e != ERR_OK)
+		ask_drop(&g->asks, a);
+	return e;
+}
+
+enum err
+keeperlink_control(struct gateway *g, struct ask *a, struct control *c)
+{
+	struct wire_writer w;
+	enum err e;
+
+	if (g->keeper == NULL)
+		return ERR_UNREACHABLE;
+	e = ask_open(&g->asks, a);
+	if (e != ERR_OK)
+		return e;
+	c->id = a->id;
+	w = channel_begin(g->keeper, GK_CONTROL);
+	control_put(&w, c);
+	e = channel_end(g->keeper, &w);
+	if (e != ERR_OK)
+		ask_drop(&g->asks, a);
+	return e;
+}
+
+void
+keeperlink_finish(struct gateway *g, const struct finish *f)
+{
+	struct wire_writer w;
+
+	if (g->keeper == NULL)
+		return;
+	w = channel_begin(g->keeper, GK_FINISH);
+	finish_put(&w, f);
+	if (channel_end(g->keeper, &w) != ERR_OK)
+		log_warn("the keeper does not drain: the end of an exchange was not told");
+}
+
+void
+keeperlink_report(struct gateway *g, const struct report *r)
+{
+	struct wire_writer w;
+
+	if (g->keeper == NULL)
+		return;
+	w = channel_begin(g->keeper, GK_REPORT);
+	report_put(&w, r);
+	if (channel_end(g->keeper, &w) != ERR_OK)
+		log_warn("the keeper does not drain: a report (%s) was lost", r->code);
+}
+
+static void
+ask_config(struct gateway *g)
+{
+	if (g->config_asked)
+		return;
+	g->config_asked = send_empty(g, GK_CONFIG_GET) == ERR_OK;
+}
+
+/* ---- our certificate ---- */
+
+static void
+cert_timer(struct gateway *g, int64_t in_ms)
+{
+	if (loop_timer(g->loop, &g->cert_timer, loop_now_ms(g->loop) + in_ms) != ERR_OK)
+		log_fatal("out of memory for a timer");
+}
+
+static void
+ask_certificate(struct gateway *g)
+{
+	AUTO(buf_wipe) struct buf csr = BUF_MAX(SERVERCERT_CSR_MAX);
+	struct wire_writer w;
+	enum err e;
+
+	cert_timer(g, SERVER_CERT_RETRY_MS); /* a sealed keeper does not answer */
+	if (g->keeper == NULL)
+		return;
+	e = servercert_request(&g->cert, &csr);
+	if (e != ERR_OK) {
+		log_error("cannot make a key for the server certificate: %s", err_name(e));
+		return;
+	}
+	w = channel_begin(g->keeper, GK_CSR);
+	wire_put_blob(&w, buf_span(&csr));
+	if (channel_end(g->keeper, &w) != ERR_OK)
+		log_warn("the keeper does not drain: no certificate was asked for");
+}
+
+static void
+on_cert_timer(struct timer *t)
+{
+	ask_certificate(t->arg);
+}
+
+static enum err
+on_cert(struct gateway *g, struct wire_reader *r)
+{
+	struct span leaf = wire_blob(r, MSG_LEN_MAX), ca = wire_blob(r, MSG_LEN_MAX);
+	char trust_domain[TRUST_DOMAIN_LEN_MAX + 1];
+	int64_t not_after_s, left_s;
+	enum err e;
+
+	wire_str(r, trust_domain, sizeof trust_domain);
+	not_after_s = wire_i64(r);
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	e = servercert_install(&g->cert, leaf, ca, trust_domain, not_after_s);
+	if (e != ERR_OK) {
+		log_error("the certificate from the keeper is of no use: %s", err_name(e));
+		return ERR_OK; /* asked for again by the timer */
+	}
+	left_s = not_after_s - clock_wall_s();
+	log_info("server certificate in use, valid for %lld s", (long long)left_s);
+	cert_timer(g, left_s > 2 ? left_s * 500 : SERVER_CERT_RETRY_MS);
+	return ERR_OK;
+}
+
+/* ---- what we are told ---- */
+
+static enum err
+on_state(struct gateway *g, struct wire_reader *r)
+{
+	uint8_t ready = wire_u8(r);
+
+	g->announced_generation = wire_u64(r);
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	g->ready = (enum ready_state)ready;
+	if (g->cert.tls == NULL && ready != READY_NOT && ready != READY_SEALED)
+		ask_certificate(g);
+	if (g->config == NULL ? g->announced_generation != 0
+			      : g->config->generation != g->announced_generation)
+		ask_config(g);
+	return ERR_OK;
+}
+
+static enum err
+read_fd(int fd, struct buf *ret)
+{
+	struct stat st;
+	enum err e;
+
+	if (fstat(fd, &st) != 0 || st.st_size < 0)
+		return ERR_SYS;
+	e = buf_reserve(ret, (size_t)st.st_size);
+	if (e != ERR_OK)
+		return e;
+	while (ret->len < (size_t)st.st_size) {
+		ssize_t n =
+		    sys_pread(fd, buf_tail(ret), (size_t)st.st_size - ret->len, (off_t)ret->len);
+
+		if (n <= 0)
+			return ERR_IO;
+		buf_added(ret, (size_t)n);
+	}
+	return ERR_OK;
+}
+
+static enum err
+on_config(struct gateway *g, struct wire_reader *r, int fd)
+{
+	AUTO(buf_wipe) struct buf encoded = BUF_MAX(RULES_LEN_MAX);
+	uint64_t generation = wire_u64(r);
+	struct config *fresh, *old = g->config;
+	enum err e;
+
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	g->config_asked = false;
+	e = read_fd(fd, &encoded);
+	if (e == ERR_OK)
+		e = config_new(buf_span(&encoded), generation, &fresh);
+	if (e != ERR_OK) {
+		log_error("upstreams of generation %llu: %s", (unsigned long long)generation,
+		    err_name(e));
+		return e; /* asked again, it would be the same: the keeper and we do not agree */
+	}
+	g->config = fresh;
+	if (old != NULL)
+		upstream_retire(old);
+	config_drop(old);
+	log_info("upstreams of generation %llu in force", (unsigned long long)generation);
+	ask_config_changed(&g->asks);
+	return ERR_OK;
+}
+
+/* Nobody waits for it any more, but the keeper counts it as running. */
+static void
+finish_unwanted(struct gateway *g, uint64_t seq)
+{
+	struct finish f = { .seq = seq, .outcome = "client_gone" };
+
+	keeperlink_finish(g, &f);
+}
+
+static enum err
+on_allow(struct gateway *g, struct wire_reader *r)
+{
+	struct allow a;
+
+	allow_get(r, &a);
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	if (!ask_allowed(&g->asks, &a))
+		finish_unwanted(g, a.seq);
+	return ERR_OK;
+}
+
+static enum err
+on_deny(struct gateway *g, struct wire_reader *r)
+{
+	struct deny d;
+	bool stale;
+
+	deny_get(r, &d);
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	if (ask_denied(&g->asks, &d, &stale) && stale)
+		ask_config(g);
+	return ERR_OK;
+}
+
+static enum err
+on_ticket(struct gateway *g, struct wire_reader *r)
+{
+	uint64_t id = wire_u64(r);
+	struct span ticket = wire_fixed(r, TICKET_LEN);
+
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	(void)ask_ticket(&g->asks, id, ticket.p); /* unused, it ends by itself */
+	return ERR_OK;
+}
+
+static enum err
+on_revoked(struct gateway *g, struct wire_reader *r)
+{
+	uint64_t id = wire_u64(r);
+	uint16_t count = wire_u16(r);
+	struct span serials = wire_fixed(r, (size_t)count * SERIAL_LEN);
+	struct wire_writer w;
+
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	for (uint16_t i = 0; i < count; i++)
+		conn_cut_serial(g, serials.p + (size_t)i * SERIAL_LEN);
+	w = channel_begin(g->keeper, GK_REVOKED_ACK); /* they are closed by now */
+	wire_put_u64(&w, id);
+	return channel_end(g->keeper, &w);
+}
+
+static enum err
+take(struct gateway *g, struct msg *m)
+{
+	struct wire_reader r = wire_read(m->body);
+
+	switch (m->type) {
+	case GK_STATE:
+		return on_state(g, &r);
+	case GK_CERT:
+		return on_cert(g, &r);
+	case GK_CONFIG:
+		return on_config(g, &r, m->fd);
+	case GK_ALLOW:
+		return on_allow(g, &r);
+	case GK_DENY:
+		return on_deny(g, &r);
+	case GK_TICKET:
+		return on_ticket(g, &r);
+	case GK_REVOKED:
+		return on_revoked(g, &r);
+	default:
+		return ERR_PROTO;
+	}
+}
+
+static void
+on_msg(struct channel *ch, struct msg *m, void *arg)
+{
+	(void)ch;
+	if (take(arg, m) != ERR_OK)
+		log_fatal("the keeper sent a message (%d) that does not make sense", (int)m->type);
+}
+
+/* Open streams go on: their certificates' deadlines still hold. Questions do not. */
+static void
+lose(struct gateway *g)
+{
+	channel_close(g->keeper);
+	g->keeper = NULL;
+	g->ready = READY_NOT;
+	g->config_asked = false;
+	ask_fail_all(&g->asks, ERR_UNREACHABLE);
+}
+
+static void
+on_end(struct channel *ch, enum err e, void *arg)
+{
+	(void)ch;
+	log_warn("the keeper is away: %s", err_name(e));
+	lose(arg);
+}
+
+static enum err
+say_hello(struct gateway *g)
+{
+	struct wire_writer w = channel_begin(g->keeper, GK_HELLO);
+
+	wire_put_u16(&w, MSG_PROTOCOL);
+	if (channel_end(g->keeper, &w) != ERR_OK)
+		return ERR_IO;
+	channel_set_ready(g->keeper);
+	return ERR_OK;
+}
+
+void
+keeperlink_attach(struct gateway *g, int fd)
+{
+	const struct channel_role role = { .me = ROLE_GATEWAY,
+		.peer = ROLE_KEEPER,
+		.queue_max = KEEPER_QUEUE_MAX,
+		.on_msg = on_msg,
+		.on_end = on_end,
+		.arg = g };
+	enum err e;
+
+	if (g->keeper != NULL)
+		lose(g);
+	g->cert_timer.fn = on_cert_timer;
+	g->cert_timer.arg = g;
+	e = channel_new(g->loop, fd, &role, &g->keeper);
+	if (e == ERR_OK)
+		e = say_hello(g);
+	if (e != ERR_OK)
+		log_fatal("the link to the keeper: %s", err_name(e));
+}

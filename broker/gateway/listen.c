@@ -1,0 +1,69 @@
+#include "broker/gateway/listen.h"
+
+#include <errno.h>
+
+#include "broker/gateway/conn.h"
+#include "common/log.h"
+#include "common/sys.h"
+
+static struct watch listeners[LISTENERS_MAX];
+static int spare_fd = -1;
+
+/* One client is told at once, by a close, what all would learn by waiting. */
+static void
+shed(int listen_fd)
+{
+	sys_close(spare_fd);
+	sys_close(sys_accept(listen_fd, NULL, NULL));
+	spare_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+on_event(struct watch *w, uint32_t events)
+{
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH_MAX; i++) {
+		int fd = sys_accept(w->fd, NULL, NULL);
+
+		if (fd >= 0) {
+			conn_start(w->arg, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			shed(w->fd);
+		else if (errno == ECONNABORTED)
+			continue;
+		return;
+	}
+}
+
+void
+listen_add(struct gateway *g, int fd)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++) {
+		struct watch *w = &listeners[i];
+
+		if (w->active)
+			continue;
+		*w = (struct watch){ .fd = fd, .events = EPOLLIN, .fn = on_event, .arg = g };
+		if (spare_fd < 0)
+			spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (spare_fd < 0 || loop_watch(g->loop, w) != ERR_OK)
+			log_fatal("cannot watch a listening socket");
+		return;
+	}
+	log_fatal("more than %d listening sockets", LISTENERS_MAX);
+}
+
+void
+listen_stop(struct gateway *g)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++) {
+		if (!listeners[i].active)
+			continue;
+		loop_unwatch(g->loop, &listeners[i]);
+		sys_close(listeners[i].fd);
+	}
+	sys_close(spare_fd);
+	spare_fd = -1;
+}

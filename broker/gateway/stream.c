@@ -1,0 +1,209 @@
+#include "broker/gateway/stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "broker/gateway/limits.h"
+#include "common/sys.h"
+
+enum err
+stream_init(struct stream *s, struct loop *l, int fd, SSL *ssl,
+    void (*on_event)(struct watch *, uint32_t), void *arg)
+{
+	enum err e;
+
+	*s = (struct stream){ .loop = l, .ssl = ssl, .out = BUF_MAX(STREAM_OUT_MAX) };
+	s->watch = (struct watch){ .fd = fd, .events = EPOLLIN, .fn = on_event, .arg = arg };
+	if (ssl != NULL && SSL_set_fd(ssl, fd) != 1) {
+		stream_close(s, false);
+		return ERR_NOMEM;
+	}
+	e = loop_watch(l, &s->watch);
+	if (e != ERR_OK)
+		stream_close(s, false);
+	return e;
+}
+
+bool
+stream_open(const struct stream *s)
+{
+	return s->loop != NULL;
+}
+
+void
+stream_close(struct stream *s, bool clean)
+{
+	if (!stream_open(s))
+		return;
+	loop_unwatch(s->loop, &s->watch);
+	if (s->ssl != NULL) {
+		if (clean && !s->dead && !s->write_dead)
+			tls_io_bye(s->ssl);
+		SSL_free(s->ssl);
+	}
+	sys_close(s->watch.fd);
+	buf_wipe(&s->out);
+	*s = (struct stream){ .loop = NULL, .watch = { .fd = -1 } };
+}
+
+void
+stream_shut(struct stream *s)
+{
+	if (s->dead || s->write_dead)
+		return;
+	if (s->ssl != NULL)
+		tls_io_bye(s->ssl);
+	(void)shutdown(s->watch.fd, SHUT_WR); /* a failure shows as a hang-up */
+}
+
+/* What the outcome of a read, write or handshake says about the stream's future. */
+static enum err
+settle(struct stream *s, enum err e)
+{
+	if (e == ERR_EOF)
+		s->eof = true;
+	else if (e != ERR_OK && e != ERR_AGAIN)
+		s->dead = true;
+	return e;
+}
+
+enum err
+stream_handshake(struct stream *s)
+{
+	enum tls_want want;
+	enum err e = settle(s, tls_io_handshake(s->ssl, &want));
+
+	if (e == ERR_AGAIN && s->watch.active)
+		e = loop_want(s->loop, &s->watch, want == TLS_WANT_WRITE ? EPOLLOUT : EPOLLIN) ==
+			    ERR_OK
+			? ERR_AGAIN
+			: ERR_SYS;
+	return e == ERR_EOF ? ERR_IO : e;
+}
+
+static enum err
+plain_result(ssize_t n, size_t *ret_len)
+{
+	if (n > 0) {
+		*ret_len = (size_t)n;
+		return ERR_OK;
+	}
+	if (n == 0)
+		return ERR_EOF;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN : ERR_IO;
+}
+
+enum err
+stream_read(struct stream *s, void *p, size_t size, size_t *ret_len)
+{
+	enum tls_want want = TLS_WANT_NONE;
+	enum err e;
+
+	if (s->eof)
+		return ERR_EOF;
+	if (s->dead)
+		return ERR_IO;
+	if (s->ssl == NULL)
+		e = plain_result(sys_read(s->watch.fd, p, size), ret_len);
+	else
+		e = tls_io_read(s->ssl, p, size, ret_len, &want);
+	s->read_wants_out = want == TLS_WANT_WRITE;
+	return settle(s, e);
+}
+
+static enum err
+send_some(struct stream *s, struct span in, size_t *ret_len)
+{
+	enum tls_want want = TLS_WANT_NONE;
+	enum err e;
+
+	if (s->ssl == NULL)
+		e = plain_result(sys_write(s->watch.fd, in.p, in.len), ret_len);
+	else
+		e = tls_io_write(s->ssl, in, ret_len, &want);
+	s->write_wants_in = want == TLS_WANT_READ;
+	return e;
+}
+
+/* Sends from in until the socket is full; *ret_sent bytes are gone. */
+static enum err
+send_span(struct stream *s, struct span in, size_t *ret_sent)
+{
+	size_t sent = 0, n = 0;
+	enum err e = ERR_OK;
+
+	while (sent < in.len) {
+		e = send_some(s, span_of(in.p + sent, in.len - sent), &n);
+		if (e != ERR_OK)
+			break;
+		sent += n;
+	}
+	*ret_sent = sent;
+	if (e == ERR_OK || e == ERR_AGAIN)
+		return ERR_OK;
+	s->write_dead = true; /* an answer that came before may still be read */
+	return ERR_IO;
+}
+
+enum err
+stream_write(struct stream *s, struct span in)
+{
+	size_t sent = 0;
+	enum err e;
+
+	if (s->dead || s->write_dead)
+		return ERR_IO;
+	if (!stream_blocked(s)) {
+		e = send_span(s, in, &sent);
+		if (e != ERR_OK)
+			return e;
+	}
+	return buf_append(&s->out, in.p + sent, in.len - sent);
+}
+
+enum err
+stream_flush(struct stream *s)
+{
+	size_t sent;
+	enum err e;
+
+	if (!stream_blocked(s))
+		return ERR_OK;
+	if (s->dead || s->write_dead)
+		return ERR_IO;
+	e = send_span(s, buf_span(&s->out), &sent);
+	buf_consume(&s->out, sent);
+	if (s->out.len == 0)
+		buf_wipe(&s->out);
+	return e;
+}
+
+bool
+stream_blocked(const struct stream *s)
+{
+	return s->out.len > 0;
+}
+
+void
+stream_wait(struct stream *s, bool want_read)
+{
+	uint32_t events = 0;
+
+	if (!s->watch.active)
+		return;
+	if (want_read && !s->eof)
+		events |= s->read_wants_out ? EPOLLOUT : EPOLLIN;
+	if (stream_blocked(s))
+		events |= s->write_wants_in ? EPOLLIN : EPOLLOUT;
+	if (loop_want(s->loop, &s->watch, events) != ERR_OK)
+		s->dead = true; /* its owner's deadline ends it */
+}
+
+void
+stream_note(struct stream *s, uint32_t events)
+{
+	if ((events & (EPOLLHUP | EPOLLERR)) == 0)
+		return;
+	loop_unwatch(s->loop, &s->watch);
+	s->hup = true;
+}

@@ -1,0 +1,29 @@
+/*
+ * tls_io - the only calls of SSL_read(), SSL_write() and their kin: the error queue is cleared
+ * first, the answer is an enum err. Process: gateway.   Owns: nothing; an SSL belongs to its
+ * stream. Secrets: plaintext passes through the caller's memory; SSL_OP_CLEANSE_PLAINTEXT is on.
+ * Limits: one record a call (SSL_MODE_AUTO_RETRY is off), so a flood of key updates cannot hold the
+ * loop. Failure: ERR_AGAIN with what is waited for; ERR_EOF after close_notify; ERR_AUTH when a
+ * certificate was refused; ERR_IO for a cut connection, ERR_PROTO for all else. After the last
+ * three the SSL is dead.
+ */
+#ifndef GATEWAY_TLS_IO_H
+#define GATEWAY_TLS_IO_H
+
+#include <openssl/ssl.h>
+
+#include "common/err.h"
+#include "common/span.h"
+
+enum tls_want { TLS_WANT_NONE = 0, TLS_WANT_READ, TLS_WANT_WRITE };
+
+enum err tls_io_handshake(SSL *ssl, enum tls_want *ret_want) NODISCARD;
+/* ERR_OK: *ret_len > 0 bytes. */
+enum err tls_io_read(
+    SSL *ssl, void *p, size_t size, size_t *ret_len, enum tls_want *ret_want) NODISCARD;
+/* ERR_OK: *ret_len of in were taken. After ERR_AGAIN the same bytes come first again. */
+enum err tls_io_write(SSL *ssl, struct span in, size_t *ret_len, enum tls_want *ret_want) NODISCARD;
+/* Sends close_notify, once, as far as the socket takes it. */
+void tls_io_bye(SSL *ssl);
+
+#endif
