@@ -87,8 +87,8 @@ tell_errors(struct asker *a, const struct policyc_errors *errors)
 
 		log_error("%s:%u:%u: %s", p->file, p->line, p->column, p->text);
 	}
-	log_error("%u errors in %s: the rules before stay in force", errors->count,
-	    "upstreams and policies");
+	log_error("%u error%s in upstreams and policies: the rules before stay in force",
+	    errors->count, errors->count == 1 ? "" : "s");
 	(void)snprintf(first, sizeof(first), "%.160s:%u:%u: %.300s", errors->list[0].file,
 	    errors->list[0].line, errors->list[0].column, errors->list[0].text);
 	wire_put_str(&w, first);

@@ -137,8 +137,8 @@ admin_reload(struct admin_call *k, unsigned change)
 
 	(void)change;
 	if (e == ERR_SYNTAX) {
-		(void)snprintf(
-		    detail, sizeof(detail), "%u errors in upstreams and policies", errors.count);
+		(void)snprintf(detail, sizeof(detail), "%u error%s in upstreams and policies",
+		    errors.count, errors.count == 1 ? "" : "s");
 		p.extra = errors_json(&errors);
 		request_refuse(k->request, &p);
 		return;

@@ -64,19 +64,45 @@ compile_finish(struct compiler *c, struct rules **ret_r)
 	return ERR_OK;
 }
 
-static void
-take_tree(struct compiler *c, enum err e, const struct place_error *error, struct yaml_node *root,
-    file_fn *fn)
+static bool
+comes_after(const struct place_error *a, const struct place_error *b)
 {
-	if (e == ERR_OK) {
-		fn(c, root);
-		return;
+	return a->line != b->line ? a->line > b->line : a->column > b->column;
+}
+
+/* The errors of one file in the order of its lines: they were found key by key. */
+static void
+sort_errors(struct policyc_errors *errors, uint32_t first)
+{
+	uint32_t end = errors->count < POLICYC_ERRORS_MAX ? errors->count : POLICYC_ERRORS_MAX;
+
+	for (uint32_t i = first + 1; i < end; i++) {
+		for (uint32_t k = i;
+		     k > first && comes_after(&errors->list[k - 1], &errors->list[k]); k--) {
+			struct place_error swap = errors->list[k];
+
+			errors->list[k] = errors->list[k - 1];
+			errors->list[k - 1] = swap;
+		}
 	}
-	c->upstream_lost = c->upstream_lost || fn == compile_upstream;
-	if (e == ERR_NOMEM)
+}
+
+/* A file that was read: e, with its error or its tree. */
+static void
+take_tree(struct compiler *c, enum err e, const struct place_error *error,
+    const struct yaml_node *root, file_fn *fn)
+{
+	uint32_t first = c->errors->count;
+
+	if (e == ERR_OK)
+		fn(c, root);
+	else if (e == ERR_NOMEM)
 		c->fatal = e;
 	else
 		compile_report_place(c, error);
+	c->upstream_lost = c->upstream_lost || (e != ERR_OK && fn == compile_upstream);
+	sort_errors(c->errors, first);
+	c->file = c->config_dir;
 }
 
 static void
@@ -88,7 +114,6 @@ compile_bytes(struct compiler *c, const char *file, struct span in, file_fn *fn)
 
 	c->file = file;
 	take_tree(c, e, &error, root, fn);
-	c->file = c->config_dir;
 }
 
 void
@@ -112,7 +137,6 @@ compile_file(struct compiler *c, const char *path, file_fn *fn)
 
 	c->file = path;
 	take_tree(c, e, &error, root, fn);
-	c->file = c->config_dir;
 }
 
 static bool

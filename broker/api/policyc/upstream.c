@@ -324,7 +324,7 @@ compile_upstream(struct compiler *c, const struct yaml_node *root)
 		"encoded_slash", NULL };
 	const struct yaml_node *name, *like;
 	struct upstream *u;
-	uint32_t i;
+	uint32_t i, before = c->errors->count;
 
 	if (!compile_expect(c, root, YAML_MAP))
 		return;
@@ -350,7 +350,8 @@ compile_upstream(struct compiler *c, const struct yaml_node *root)
 	if (like != NULL && compile_word(c, like, catalogue_names, &i))
 		apply_catalogue(c, u, catalogue_names[i]);
 	apply(c, u, root);
-	if (c->fatal == ERR_OK)
+	/* a key that is bad is not missing as well */
+	if (c->fatal == ERR_OK && c->errors->count == before)
 		check_whole(c, u, name, like != NULL);
 }
 

@@ -143,8 +143,6 @@ compile_url(struct compiler *c, struct upstream *u, const struct yaml_node *n)
 	why = take_url(c, u, span_str(n->text));
 	if (why != NULL)
 		compile_report(c, n, "%s %s", yaml_show(n->text, shown), why);
-	if (u->host[0] == '\0') /* reported already: nothing further depends on it */
-		memcpy(u->host, "invalid", sizeof("invalid"));
 }
 
 void
