@@ -78,7 +78,7 @@ class Broker:
             subprocess.run(["chown", "-R", f"{ONE_UID}:{ONE_UID}", self.dir], check=True)
         args = ["init", "--state-dir", self.state, "--trust-domain", trust_domain, "--unseal"]
         args += ["passphrase"] if passphrase else ["key-file", "--key-file", self.key_file]
-        self.cli(*args, stdin=f"{passphrase}\n{passphrase}\n" if passphrase else None)
+        self.cli(*args, stdin=f"{passphrase}\n" if passphrase else None)
 
     def write(self, name, text):
         path = f"{self.conf}/{name}"
@@ -105,14 +105,21 @@ class Broker:
                                      stdout=self.log_file, stderr=self.log_file,
                                      env={"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
         if ready:
-            wait_for(lambda: self.proc.poll() is not None or self.ready(), "the broker to be ready", 20)
+            wait_for(lambda: self.proc.poll() is not None or self.answers(), "the broker to answer", 20)
             if self.proc.poll() is not None:
                 raise RuntimeError("sidekeyd ended: " + self.log())
         return self
 
-    def ready(self):
+    def state(self):
         p = subprocess.run(self.command("--json", "status"), capture_output=True, text=True)
-        return p.returncode == 0 and json.loads(p.stdout).get("ready") == "ready"
+        return json.loads(p.stdout).get("ready") if p.returncode in (0, 6) and p.stdout else None
+
+    def answers(self):
+        """Unsealed, with rules in force or waiting for the secret that they name."""
+        return self.state() in ("ready", "no_rules")
+
+    def ready(self):
+        return self.state() == "ready"
 
     def log(self):
         try:
