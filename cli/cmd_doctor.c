@@ -85,11 +85,14 @@ check_broker(struct doctor *d)
 	if (d->status == NULL)
 		return; /* said by the question itself */
 	if (admin_true(d->status, "sealed"))
-		find(d, FINDING_BAD, "broker", "sealed: sidekey unseal");
+		find(d, FINDING_BAD, "broker",
+		    "sealed: sidekey unseal; with a key file: restart sidekeyd");
 	else if (strcmp(ready, "yes") != 0)
 		find(d, FINDING_BAD, "broker", "not ready (%s): see sidekey status", ready);
 	else
 		find(d, FINDING_GOOD, "broker", "ready");
+	if (admin_number(d->status, "gateways") == 0)
+		find(d, FINDING_BAD, "gateway", "none is running; the log of sidekeyd says why");
 	if (admin_text(d->status, "rules_error")[0] != '\0')
 		find(d, FINDING_BAD, "rules", "the last load failed, older rules are in force: %s",
 		    admin_text(d->status, "rules_error"));

@@ -83,6 +83,10 @@ run_keeper(const struct settings *s, const char *trust_domain)
 		x = value_read(NULL, "the passphrase of the new store", true, &passphrase);
 	if (x != CLI_OK)
 		return x;
+	if (passphrase != NULL &&
+	    memchr(secret_span(passphrase).p, '\n', secret_len(passphrase)) != NULL)
+		return cli_fail(CLI_USAGE,
+		    "the passphrase has more than one line; nobody could type it at a prompt");
 	return keeper_run(argv, passphrase);
 }
 

@@ -13,7 +13,8 @@ state_sentence(const char *ready)
 		const char *word, *sentence;
 	} list[] = {
 		{ "yes", "ready" },
-		{ "sealed", "SEALED: nothing is handed out (sidekey unseal)" },
+		{ "sealed", "SEALED: nothing is handed out (sidekey unseal; with a key file: "
+			    "restart sidekeyd)" },
 		{ "no_rules",
 		    "not ready: no rules are in force (sidekey policy check, sidekey reload)" },
 		{ "audit_failing",
