@@ -121,8 +121,7 @@ answers_send(struct keeper *k)
 		if (one->peer == NULL)
 			continue;
 		if (e != ERR_OK && one->allowed)
-			deny_instead(
-			    k, one, keeper_not_ready_code(k), keeper_not_ready_hint(k));
+			deny_instead(k, one, keeper_not_ready_code(k), keeper_not_ready_hint(k));
 		if (one->allowed)
 			send_allow(k, one);
 		else

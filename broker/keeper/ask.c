@@ -42,8 +42,8 @@ ask_commit_error(struct ask *a, enum err e)
 		return ask_refuse(a, e, "store_full",
 		    "free some space on the disk, or remove what is not used any more",
 		    "the store or its disk is full, so nothing was changed");
-	return ask_refuse(a, e, err_name(e), "look at the broker's log", "nothing was changed: %s",
-	    err_name(e));
+	return ask_refuse(
+	    a, e, err_name(e), "look at the broker's log", "nothing was changed: %s", err_name(e));
 }
 
 static void
@@ -83,12 +83,13 @@ run_row(struct ask *a, const struct ask_row *row)
 	if (row->uid) {
 		uint32_t quoted = wire_u32(&a->in);
 
-		a->uid = a->peer->has_uid ? a->peer->uid : quoted; /* the kernel's word counts more */
+		a->uid =
+		    a->peer->has_uid ? a->peer->uid : quoted; /* the kernel's word counts more */
 		a->has_uid = true;
 	}
 	if (a->keeper->sealed && !row->while_sealed)
-		return ask_refuse(a, ERR_SEALED, "sealed", "run `sidekey unseal`",
-		    "the store is sealed");
+		return ask_refuse(
+		    a, ERR_SEALED, "sealed", "run `sidekey unseal`", "the store is sealed");
 	e = row->run(a);
 	if (a->in.e != ERR_OK)
 		return ERR_PROTO;
@@ -113,8 +114,8 @@ ask_run(struct peer *p, struct msg *m, const struct ask_row *rows, size_t count)
 	a.id = wire_u64(&a.in);
 	e = row == NULL ? ERR_PROTO : run_row(&a, row);
 	if (e == ERR_PROTO) {
-		log_error("%s broke the protocol with message %u", role_name(p->role),
-		    (unsigned)m->type);
+		log_error(
+		    "%s broke the protocol with message %u", role_name(p->role), (unsigned)m->type);
 		peer_close(p);
 		return;
 	}

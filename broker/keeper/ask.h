@@ -3,7 +3,8 @@
  * Process: keeper.   Owns: the reply's bytes until they are in the channel's frame.
  * Secrets: a reply may carry one (reveal, a new enrollment's key); wiped.
  * Limits: MSG_LEN_MAX a reply.
- * Failure: AK_FAIL with what the callee said; a call whose arguments do not parse is ERR_PROTO and ends the link.
+ * Failure: AK_FAIL with what the callee said; a call whose arguments do not parse is ERR_PROTO and
+ * ends the link.
  */
 #ifndef KEEPER_ASK_H
 #define KEEPER_ASK_H
@@ -15,7 +16,8 @@ struct ask {
 	struct keeper *keeper;
 	struct peer *peer;
 	uint64_t id;
-	uint32_t uid; /* who asks: the socket's credentials, or what admin read from its own socket */
+	uint32_t
+	    uid; /* who asks: the socket's credentials, or what admin read from its own socket */
 	bool has_uid;
 	struct wire_reader in;	/* behind id and uid */
 	struct wire_writer out; /* the reply behind the id */
@@ -37,8 +39,10 @@ struct ask_row {
 /* Finds the row, runs it, replies. A type without a row ends the link. */
 void ask_run(struct peer *p, struct msg *m, const struct ask_row *rows, size_t count);
 
-/* Says why, for AK_FAIL, and returns e. message and hint are whole sentences; hint is the next step. */
-enum err ask_refuse(struct ask *a, enum err e, const char *code, const char *hint, const char *fmt, ...) PRINTF(5, 6);
+/* Says why, for AK_FAIL, and returns e. message and hint are whole sentences; hint is the next
+ * step. */
+enum err ask_refuse(struct ask *a, enum err e, const char *code, const char *hint, const char *fmt,
+    ...) PRINTF(5, 6);
 /* The same for what keeper_commit() and keeper_record() return. */
 enum err ask_commit_error(struct ask *a, enum err e);
 

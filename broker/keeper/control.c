@@ -6,7 +6,8 @@
 #include "broker/keeper/denial.h"
 #include "common/text.h"
 
-/* All of the control plane. A request for anything else is refused here, before JSON is even read. */
+/* All of the control plane. A request for anything else is refused here, before JSON is even read.
+ */
 static const struct route {
 	const char *method, *path;
 	enum ticket_route route;
@@ -21,7 +22,8 @@ static enum ticket_route
 route_find(const struct control *c)
 {
 	for (size_t i = 0; i < COUNT(routes); i++)
-		if (span_eq_str(c->method, routes[i].method) && span_eq_str(c->path, routes[i].path))
+		if (span_eq_str(c->method, routes[i].method) &&
+		    span_eq_str(c->path, routes[i].path))
 			return routes[i].route;
 	return ROUTE_NONE;
 }
@@ -68,7 +70,8 @@ send_ticket(struct keeper *k, struct peer *p, const struct control *c, enum tick
 	peer_send(p, &w);
 }
 
-/* A right key is never made to wait, or guessing would lock everybody else out. A wrong one costs the guesser time and us one hash. */
+/* A right key is never made to wait, or guessing would lock everybody else out. A wrong one costs
+ * the guesser time and us one hash. */
 static void
 refuse_enroll(struct keeper *k, struct peer *p, const struct control *c)
 {

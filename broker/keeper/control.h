@@ -1,9 +1,9 @@
 /*
- * control - requests for /v1/...: which exist, who may make them, and the tickets that let the edge carry them out.
- * Process: keeper.   Owns: nothing.
- * Secrets: the enrollment key passes through one message; it is hashed here and wiped with its frame.
- * Limits: ENROLL_FAILURES_MAX wrong enrollment keys a minute are recorded one by one; beyond that each is told to wait.
- * Failure: a denial, recorded.
+ * control - requests for /v1/...: which exist, who may make them, and the tickets that let the edge
+ * carry them out. Process: keeper.   Owns: nothing. Secrets: the enrollment key passes through one
+ * message; it is hashed here and wiped with its frame. Limits: ENROLL_FAILURES_MAX wrong enrollment
+ * keys a minute are recorded one by one; beyond that each is told to wait. Failure: a denial,
+ * recorded.
  */
 #ifndef KEEPER_CONTROL_H
 #define KEEPER_CONTROL_H
@@ -16,7 +16,8 @@
 /* GK_CONTROL: answers with GK_TICKET or GK_DENY. */
 void control_request(struct keeper *k, struct peer *p, const struct control *c);
 
-/* ERR_OK when c may renew and ask about itself; a suspended workload may: its certificate opens nothing, and resuming must find it alive. */
+/* ERR_OK when c may renew and ask about itself; a suspended workload may: its certificate opens
+ * nothing, and resuming must find it alive. */
 enum err control_check(struct ask *a, const struct certificate *c) NODISCARD;
 /* EK_SELF: who is asking, what may it use. */
 enum err control_self(struct ask *a, const uint8_t serial[SERIAL_LEN]) NODISCARD;

@@ -30,8 +30,9 @@ check_ready(struct question *q)
 	return code;
 }
 
-/* Bound to (workload, upstream): one of another workload or upstream, or of an instance that ended, was carried here from where it stood. A value that
- * we never made is no placeholder, and the gateway removes it like any other. */
+/* Bound to (workload, upstream): one of another workload or upstream, or of an instance that ended,
+ * was carried here from where it stood. A value that we never made is no placeholder, and the
+ * gateway removes it like any other. */
 static const char *
 check_placeholders(struct question *q)
 {
@@ -154,7 +155,8 @@ grant(struct question *q)
 	decide_rule(q, rule);
 	r.rule = span_str(rule);
 	memcpy(f.instance, q->cert->instance->id, sizeof f.instance);
-	if (keeper_record(q->k, &r, &f.seq) != ERR_OK || flight_start(&q->k->flights, &f) != ERR_OK) {
+	if (keeper_record(q->k, &r, &f.seq) != ERR_OK ||
+	    flight_start(&q->k->flights, &f) != ERR_OK) {
 		limit_give_back(q->limit);
 		refuse(q, "overloaded"); /* a recorded allow that was not acted on does no harm */
 		return;

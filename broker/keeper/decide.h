@@ -1,9 +1,8 @@
 /*
- * decide - may this certificate do this, on this upstream, now? The one question of every proxied request.
- * Process: keeper.   Owns: nothing; the answer waits in answers.h.
- * Secrets: none: it names the version, the value is opened when the answer goes out.
- * Limits: those of the policy, and FLIGHTS_MAX.
- * Failure: every doubt is a denial.
+ * decide - may this certificate do this, on this upstream, now? The one question of every proxied
+ * request. Process: keeper.   Owns: nothing; the answer waits in answers.h. Secrets: none: it names
+ * the version, the value is opened when the answer goes out. Limits: those of the policy, and
+ * FLIGHTS_MAX. Failure: every doubt is a denial.
  */
 #ifndef KEEPER_DECIDE_H
 #define KEEPER_DECIDE_H
@@ -33,7 +32,8 @@ struct question {
 /* Answers through answers_add(), at the end of the turn. */
 void decide_request(struct keeper *k, struct peer *p, const struct decide *d);
 
-/* decide_hint.c: what the agent is told, whole sentences, with the audit number when there is one. */
+/* decide_hint.c: what the agent is told, whole sentences, with the audit number when there is one.
+ */
 void decide_explain(const struct question *q, const char *code, struct deny *ret_deny);
 /* The rule that spoke, as "policy: deny METHOD path"; "" if none did. */
 void decide_rule(const struct question *q, char ret_rule[RULE_LEN_MAX + 1]);

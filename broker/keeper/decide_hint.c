@@ -7,7 +7,19 @@
 #define SHOWN_MAX 160 /* bytes of a path in a sentence */
 
 /* The words a sentence may be made of. */
-enum word { W_END = 0, W_TEXT, W_WORKLOAD, W_UPSTREAM, W_METHOD, W_PATH, W_POLICY, W_REASON, W_SECRET, W_RETRY, W_LIMIT };
+enum word {
+	W_END = 0,
+	W_TEXT,
+	W_WORKLOAD,
+	W_UPSTREAM,
+	W_METHOD,
+	W_PATH,
+	W_POLICY,
+	W_REASON,
+	W_SECRET,
+	W_RETRY,
+	W_LIMIT
+};
 
 struct piece {
 	enum word word;
@@ -20,8 +32,14 @@ struct sentence {
 	struct piece pieces[12];
 };
 
-#define T(s) { W_TEXT, s }
-#define W(w) { w, NULL }
+#define T(s)                                                                                       \
+	{                                                                                          \
+		W_TEXT, s                                                                          \
+	}
+#define W(w)                                                                                       \
+	{                                                                                          \
+		w, NULL                                                                            \
+	}
 
 /* "x ; ask y": what happened, then who can change it and where. */
 static const struct sentence sentences[] = {
@@ -52,8 +70,8 @@ static const struct sentence sentences[] = {
 	    { T("the placeholder in this request was made for an instance of "), W(W_WORKLOAD),
 		T(" that has ended; use the value in this container's own environment") } },
 	{ "no_upstream", 403,
-	    { T("there is no upstream "), W(W_UPSTREAM),
-		T("; ask the operator to add upstreams/"), W(W_UPSTREAM), T(".yaml") } },
+	    { T("there is no upstream "), W(W_UPSTREAM), T("; ask the operator to add upstreams/"),
+		W(W_UPSTREAM), T(".yaml") } },
 	{ "no_policy", 403,
 	    { W(W_WORKLOAD), T(" may not use "), W(W_UPSTREAM),
 		T("; ask the operator to allow it in a file in policies/") } },
@@ -82,10 +100,8 @@ static const struct sentence sentences[] = {
 	{ "too_many_open", 429,
 	    { W(W_WORKLOAD), T(" has as many requests to "), W(W_UPSTREAM),
 		T(" open as it may; wait until one has ended") } },
-	{ "no_route", 404,
-	    { T("there is no "), W(W_METHOD), T(" "), W(W_PATH), T(" here") } },
-	{ "no_certificate", 401,
-	    { T("this request needs a client certificate; enroll first") } },
+	{ "no_route", 404, { T("there is no "), W(W_METHOD), T(" "), W(W_PATH), T(" here") } },
+	{ "no_certificate", 401, { T("this request needs a client certificate; enroll first") } },
 	{ "enroll_refused", 403,
 	    { T("this enrollment key is not valid, was used already, or has expired; ask the "
 		"operator for a new one: `sidekey workload enroll`") } },
@@ -128,7 +144,8 @@ append_word(struct buf *out, const struct question *q, const struct piece *p)
 	case W_TEXT:
 		return buf_append_str(out, p->text);
 	case W_WORKLOAD:
-		return buf_append_str(out, q->workload == NULL ? "this workload" : q->workload->name);
+		return buf_append_str(
+		    out, q->workload == NULL ? "this workload" : q->workload->name);
 	case W_UPSTREAM:
 		return append_shown(out, q->d->upstream);
 	case W_METHOD:

@@ -58,7 +58,7 @@ static bool
 expired(const struct instance *i, int64_t now_s)
 {
 	return i->current.not_after_s <= now_s &&
-	    (i->previous.instance == NULL || i->previous.not_after_s <= now_s);
+	       (i->previous.instance == NULL || i->previous.not_after_s <= now_s);
 }
 
 static enum err
@@ -118,7 +118,8 @@ sweep_enrollments(struct keeper *k, int64_t now_s)
 			return;
 }
 
-/* The table may change between two calls: then one is met twice or an hour later, which harms nothing. */
+/* The table may change between two calls: then one is met twice or an hour later, which harms
+ * nothing. */
 void
 end_sweep(struct keeper *k, int64_t now_s)
 {

@@ -13,7 +13,8 @@
 #include "broker/keeper/secrets.h"
 
 #define FLIGHTS_MAX 65536
-#define FLIGHT_LATE_S 60 /* a gateway that is silent that long after the deadline has lost the request */
+#define FLIGHT_LATE_S                                                                              \
+	60 /* a gateway that is silent that long after the deadline has lost the request */
 
 struct peer;
 struct keeper;
@@ -39,7 +40,8 @@ void flights_init(struct flights *f);
 void flights_close(struct flights *f); /* after the peers' flights were ended */
 /* what: all but the links of a new flight. */
 enum err flight_start(struct flights *f, const struct flight *what) NODISCARD;
-struct flight *flight_find(const struct flights *f, uint64_t seq, const struct peer *p); /* NULL: not one of this peer's */
+struct flight *flight_find(
+    const struct flights *f, uint64_t seq, const struct peer *p); /* NULL: not one of this peer's */
 /* Frees the slot; writes nothing. */
 void flight_end(struct flights *f, struct flight *one);
 /* The gateway is gone: each of its flights gets a finish record with outcome_unknown. */
@@ -48,6 +50,7 @@ void flights_end_peer(struct keeper *k, struct peer *p);
 void flights_sweep(struct keeper *k, int64_t now_s);
 
 /* The finish record; f NULL: none came. */
-void flight_record(struct keeper *k, const struct flight *one, const struct finish *f, const char *outcome);
+void flight_record(
+    struct keeper *k, const struct flight *one, const struct finish *f, const char *outcome);
 
 #endif

@@ -110,8 +110,7 @@ identity_seen(struct certificate *c, int64_t now_s)
 }
 
 enum err
-identity_workload_new(
-    struct identity *id, const char *name, int64_t now_s, struct workload **ret_w)
+identity_workload_new(struct identity *id, const char *name, int64_t now_s, struct workload **ret_w)
 {
 	const struct workload *old = identity_workload(id, name);
 	struct workload *w;
@@ -142,7 +141,7 @@ identity_workload_add(struct identity *id, struct workload *w)
 	if (w->id >= id->next_id)
 		id->next_id = w->id + 1;
 	if (old != NULL && old->id > w->id)
-		return ERR_OK; /* loading: the newer one of that name came first */
+		return ERR_OK;		      /* loading: the newer one of that name came first */
 	(void)table_remove(&id->names, name); /* the old one stays in ids: its instances know it */
 	return table_put(&id->names, name, w);
 }
@@ -156,7 +155,8 @@ identity_enrollment_new(struct identity *id, struct workload *w, const struct en
 	struct span part;
 	enum err r;
 
-	if (w->enrollment_count >= WORKLOAD_ENROLLMENTS_MAX || id->enrollments.count >= ENROLLMENTS_MAX)
+	if (w->enrollment_count >= WORKLOAD_ENROLLMENTS_MAX ||
+	    id->enrollments.count >= ENROLLMENTS_MAX)
 		return ERR_LIMIT;
 	r = crypto_random_secret(ENROLL_KEY_LEN, &key);
 	if (r != ERR_OK)
@@ -211,8 +211,8 @@ identity_enrollment_end(struct identity *id, struct enrollment *e)
 }
 
 enum err
-identity_instance_new(const struct enrollment *e, const struct certificate *c, int64_t now_s,
-    struct instance **ret_i)
+identity_instance_new(
+    const struct enrollment *e, const struct certificate *c, int64_t now_s, struct instance **ret_i)
 {
 	struct instance *i = calloc(1, sizeof *i);
 
@@ -329,7 +329,8 @@ identity_superseded(const struct enrollment *e)
 	for (struct instance *i = e->workload->instances; i != NULL; i = i->next) {
 		if (i->ended_s != 0 || memcmp(i->enrollment_id, e->id, IDENTITY_ID_LEN) != 0)
 			continue;
-		if (oldest == NULL || i->created_s <= oldest->created_s) /* new ones stand in front */
+		if (oldest == NULL ||
+		    i->created_s <= oldest->created_s) /* new ones stand in front */
 			oldest = i;
 		n++;
 	}

@@ -1,12 +1,13 @@
 /*
- * identity - who exists: workloads, the enrollments that let them in, their instances with the certificates that are alive.
- * Process: keeper.   Owns: all of it, until identity_close().
- * Secrets: none. Enrollment keys are kept as keyed hashes, found by that hash: there is nothing to compare in variable time.
- * Limits: the _MAX constants; beyond them ERR_LIMIT.
- * Failure: ERR_EXISTS, ERR_LIMIT, ERR_NOMEM; ERR_SYNTAX for a stored row that cannot be read. Nothing changed.
- * Clock: given now.
+ * identity - who exists: workloads, the enrollments that let them in, their instances with the
+ * certificates that are alive. Process: keeper.   Owns: all of it, until identity_close(). Secrets:
+ * none. Enrollment keys are kept as keyed hashes, found by that hash: there is nothing to compare
+ * in variable time. Limits: the _MAX constants; beyond them ERR_LIMIT. Failure: ERR_EXISTS,
+ * ERR_LIMIT, ERR_NOMEM; ERR_SYNTAX for a stored row that cannot be read. Nothing changed. Clock:
+ * given now.
  *
- * Each change is made in two steps, with the commit between them: identity_*_row() writes what is going to be, the others make it so in memory.
+ * Each change is made in two steps, with the commit between them: identity_*_row() writes what is
+ * going to be, the others make it so in memory.
  */
 #ifndef KEEPER_IDENTITY_H
 #define KEEPER_IDENTITY_H
@@ -18,13 +19,16 @@
 #define WORKLOADS_MAX 100000
 #define INSTANCES_MAX KV_ROWS_MAX
 #define ENROLLMENTS_MAX 100000
-#define WORKLOAD_ENROLLMENTS_MAX 32  /* open at once */
-#define WORKLOAD_ENDED_MAX 64	     /* ended instances that are remembered, so that a restart loop does not fill the store */
-#define ENROLL_CAP_MAX 64	     /* live certificates of one enrollment */
+#define WORKLOAD_ENROLLMENTS_MAX 32 /* open at once */
+#define WORKLOAD_ENDED_MAX                                                                         \
+	64 /* ended instances that are remembered, so that a restart loop does not fill the store  \
+	    */
+#define ENROLL_CAP_MAX 64 /* live certificates of one enrollment */
 #define ENROLL_KEY_LEN 32
 #define IDENTITY_ID_LEN 16
 #define INSTANCE_REMEMBERED_S (24 * 3600) /* an ended one: its placeholders are still known */
-#define CERTIFICATE_OVERLAP_S 60     /* the old certificate, once the new one was seen: for what is under way */
+#define CERTIFICATE_OVERLAP_S                                                                      \
+	60 /* the old certificate, once the new one was seen: for what is under way */
 
 enum workload_state { WORKLOAD_ACTIVE = 0, WORKLOAD_SUSPENDED, WORKLOAD_REVOKED };
 
@@ -34,7 +38,8 @@ enum workload_state { WORKLOAD_ACTIVE = 0, WORKLOAD_SUSPENDED, WORKLOAD_REVOKED 
 #define KEY_INSTANCE "id-3-instance/"
 
 struct workload {
-	uint64_t id; /* never used again: a workload of the same name, added later, is another one */
+	uint64_t
+	    id; /* never used again: a workload of the same name, added later, is another one */
 	char name[NAME_LEN_MAX + 1];
 	enum workload_state state;
 	int64_t created_s, last_seen_s;
@@ -63,7 +68,7 @@ struct instance {
 	uint8_t id[IDENTITY_ID_LEN];
 	struct workload *workload;
 	uint8_t enrollment_id[IDENTITY_ID_LEN];
-	bool reusable; /* how it was enrolled */
+	bool reusable;		    /* how it was enrolled */
 	int64_t created_s, ended_s; /* ended_s 0: alive */
 	struct certificate current, previous;
 	void *placeholders; /* placeholder.c's list */
@@ -71,28 +76,35 @@ struct instance {
 };
 
 struct identity {
-	struct table names, ids;	/* of struct workload; names: the newest of each */
+	struct table names, ids;	       /* of struct workload; names: the newest of each */
 	struct table enroll_keys, enrollments; /* of struct enrollment: by key, by id */
-	struct table instances, serials; /* of struct instance, struct certificate */
+	struct table instances, serials;       /* of struct instance, struct certificate */
 	const struct secret *hash_key;
 	uint64_t next_id;
 	uint32_t live_count;
 	size_t sweep_at;
 };
 
-void identity_init(struct identity *id, const struct secret *hash_key); /* the key stays the caller's */
+void identity_init(
+    struct identity *id, const struct secret *hash_key); /* the key stays the caller's */
 void identity_close(struct identity *id);
-/* A stored row; other rows are ERR_NOT_FOUND. Rows whose workload is gone are left out: identity_sweep() never meets them, *ret_orphan says so. */
-enum err identity_load(struct identity *id, struct span key, struct span plain, bool *ret_orphan) NODISCARD;
+/* A stored row; other rows are ERR_NOT_FOUND. Rows whose workload is gone are left out:
+ * identity_sweep() never meets them, *ret_orphan says so. */
+enum err identity_load(
+    struct identity *id, struct span key, struct span plain, bool *ret_orphan) NODISCARD;
 
 /* Look-ups: NULL when there is none. */
-struct workload *identity_workload(const struct identity *id, const char *name); /* also a revoked one */
+struct workload *identity_workload(
+    const struct identity *id, const char *name); /* also a revoked one */
 struct enrollment *identity_enrollment_of_key(const struct identity *id, struct span key);
-struct enrollment *identity_enrollment(const struct identity *id, const uint8_t eid[IDENTITY_ID_LEN]);
-struct certificate *identity_certificate(const struct identity *id, const uint8_t serial[SERIAL_LEN]);
+struct enrollment *identity_enrollment(
+    const struct identity *id, const uint8_t eid[IDENTITY_ID_LEN]);
+struct certificate *identity_certificate(
+    const struct identity *id, const uint8_t serial[SERIAL_LEN]);
 
-/* NULL: the certificate may be used now. Else a code: "certificate_unknown" (c is NULL), "certificate_revoked", "certificate_expired",
- * "certificate_not_yet_valid", "workload_revoked", "workload_suspended". */
+/* NULL: the certificate may be used now. Else a code: "certificate_unknown" (c is NULL),
+ * "certificate_revoked", "certificate_expired", "certificate_not_yet_valid", "workload_revoked",
+ * "workload_suspended". */
 const char *identity_refusal(const struct certificate *c, int64_t now_s);
 /* Marks the certificate as used: the one it replaced ends soon. */
 void identity_seen(struct certificate *c, int64_t now_s);
@@ -106,21 +118,27 @@ void identity_instance_row(struct txn *t, const struct instance *i);
 void identity_instance_drop(struct txn *t, const struct instance *i);
 
 /* Makes a workload; *ret_w is found by its name from identity_workload_add() on. */
-enum err identity_workload_new(struct identity *id, const char *name, int64_t now_s, struct workload **ret_w) NODISCARD;
+enum err identity_workload_new(
+    struct identity *id, const char *name, int64_t now_s, struct workload **ret_w) NODISCARD;
 enum err identity_workload_add(struct identity *id, struct workload *w) NODISCARD;
 /* key gets ENROLL_KEY_LEN random bytes, which nobody keeps. */
-enum err identity_enrollment_new(struct identity *id, struct workload *w, const struct enroll_new *what, int64_t now_s, struct secret **ret_key,
-    struct enrollment **ret_e) NODISCARD; /* 6 parameters: what is asked, and both halves of the answer */
+enum err identity_enrollment_new(struct identity *id, struct workload *w,
+    const struct enroll_new *what, int64_t now_s, struct secret **ret_key,
+    struct enrollment **ret_e)
+    NODISCARD; /* 6 parameters: what is asked, and both halves of the answer */
 enum err identity_enrollment_add(struct identity *id, struct enrollment *e) NODISCARD;
 void identity_enrollment_end(struct identity *id, struct enrollment *e); /* frees it */
-enum err identity_instance_new(const struct enrollment *e, const struct certificate *c, int64_t now_s, struct instance **ret_i) NODISCARD;
+enum err identity_instance_new(const struct enrollment *e, const struct certificate *c,
+    int64_t now_s, struct instance **ret_i) NODISCARD;
 enum err identity_instance_add(struct identity *id, struct instance *i) NODISCARD;
 void identity_instance_end(struct identity *id, struct instance *i, int64_t now_s);
 void identity_instance_forget(struct identity *id, struct instance *i); /* frees it */
 /* The certificate by is replaced by c; what else the instance had is dropped. */
-enum err identity_renew(struct identity *id, struct instance *i, const struct certificate *by, const struct certificate *c) NODISCARD;
+enum err identity_renew(struct identity *id, struct instance *i, const struct certificate *by,
+    const struct certificate *c) NODISCARD;
 /* What identity_renew() will leave, for the row. */
-struct instance identity_renewed(const struct instance *i, const struct certificate *by, const struct certificate *c);
+struct instance identity_renewed(
+    const struct instance *i, const struct certificate *by, const struct certificate *c);
 
 uint32_t identity_live(const struct workload *w);
 /* The oldest live instance of that enrollment when it has cap of them, else NULL. */

@@ -163,8 +163,8 @@ load_enrollment(struct identity *id, struct wire_reader *r, bool *ret_orphan)
 	en->expires_s = wire_i64(r);
 	e = wire_done(r);
 	/* revoking a workload writes one row; what hangs on it ends by that */
-	*ret_orphan = e == ERR_OK &&
-	    (en->workload == NULL || en->workload->state == WORKLOAD_REVOKED);
+	*ret_orphan =
+	    e == ERR_OK && (en->workload == NULL || en->workload->state == WORKLOAD_REVOKED);
 	if (e == ERR_OK && !*ret_orphan)
 		e = identity_enrollment_add(id, en);
 	if (e != ERR_OK || *ret_orphan)
@@ -201,7 +201,8 @@ load_instance(struct identity *id, struct wire_reader *r, bool *ret_orphan)
 	certificate_read(r, i, &i->previous);
 	e = wire_done(r);
 	*ret_orphan = e == ERR_OK && i->workload == NULL;
-	if (e == ERR_OK && !*ret_orphan && i->workload->state == WORKLOAD_REVOKED && i->ended_s == 0)
+	if (e == ERR_OK && !*ret_orphan && i->workload->state == WORKLOAD_REVOKED &&
+	    i->ended_s == 0)
 		i->ended_s = i->current.not_before_s; /* ended with its workload */
 	if (e == ERR_OK && !*ret_orphan)
 		e = identity_instance_add(id, i);
@@ -215,7 +216,7 @@ identity_load(struct identity *id, struct span key, struct span plain, bool *ret
 {
 	struct wire_reader r = wire_read(plain);
 	bool known = span_starts(key, KEY_WORKLOAD) || span_starts(key, KEY_ENROLL) ||
-	    span_starts(key, KEY_INSTANCE);
+		     span_starts(key, KEY_INSTANCE);
 
 	*ret_orphan = false;
 	if (!known)

@@ -47,8 +47,7 @@ init_close(struct init *i)
 	secret_free(i->kek);
 }
 
-static enum err PRINTF(3, 4)
-because(struct init *i, enum err e, const char *fmt, ...)
+static enum err PRINTF(3, 4) because(struct init *i, enum err e, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -86,8 +85,8 @@ make_key_file(struct init *i)
 	if (fd < 0)
 		return because(i, errno == EEXIST ? ERR_EXISTS : ERR_IO,
 		    "The key file %s cannot be made: %s.", i->key_file, strerror(errno));
-	if (fchmod(fd, 0400) != 0 ||
-	    sys_write_all(fd, secret_bytes(i->kek), KEY_LEN) != ERR_OK || sys_fsync(fd) != 0)
+	if (fchmod(fd, 0400) != 0 || sys_write_all(fd, secret_bytes(i->kek), KEY_LEN) != ERR_OK ||
+	    sys_fsync(fd) != 0)
 		return because(i, ERR_IO, "The key file %s cannot be written.", i->key_file);
 	return ERR_OK;
 }
@@ -108,8 +107,8 @@ read_passphrase(struct init *i)
 	if (text.len > 0 && text.data[text.len - 1] == '\n')
 		buf_truncate(&text, text.len - 1);
 	if (e == ERR_OK && (n != 0 || text.len < INIT_PASSPHRASE_MIN))
-		return because(i, ERR_RANGE,
-		    "The passphrase on stdin must have %d to 4095 bytes.", INIT_PASSPHRASE_MIN);
+		return because(i, ERR_RANGE, "The passphrase on stdin must have %d to 4095 bytes.",
+		    INIT_PASSPHRASE_MIN);
 	crypto_random(i->salt, sizeof i->salt);
 	return e == ERR_OK ? crypto_passphrase(buf_span(&text), i->salt, &i->kek) : e;
 }

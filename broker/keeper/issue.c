@@ -49,7 +49,8 @@ csr_refused(struct ask *a, enum err e)
 		return ask_refuse(a, e, "bad_csr", "send one PKCS#10 request, up to 8 KiB",
 		    "the certificate request cannot be read");
 	if (e == ERR_DENIED)
-		return ask_refuse(a, e, "bad_csr", "use a fresh key on P-256 or P-384 and sign with it",
+		return ask_refuse(a, e, "bad_csr",
+		    "use a fresh key on P-256 or P-384 and sign with it",
 		    "the certificate request has a key or a signature that is not accepted");
 	if (e == ERR_EXPIRED)
 		return ask_refuse(a, ERR_CONFLICT, "ca_expired", "ask the operator for a new CA",
@@ -81,9 +82,9 @@ static enum err
 record(struct keeper *k, const char *event, const struct instance *i, const struct certificate *c)
 {
 	char id[2 * IDENTITY_ID_LEN + 1], detail[8 + 2 * SERIAL_LEN] = "serial ";
-	struct audit_record r = { .event = event,
-		.workload = span_str(i->workload->name),
-		.decision = "allow" };
+	struct audit_record r = {
+		.event = event, .workload = span_str(i->workload->name), .decision = "allow"
+	};
 	uint64_t seq;
 
 	text_hex(i->id, sizeof i->id, id);
@@ -95,9 +96,9 @@ record(struct keeper *k, const char *event, const struct instance *i, const stru
 
 /* What a first certificate changes besides making an instance. */
 struct side_effects {
-	struct enrollment *used;      /* single-use: gone */
-	struct instance *superseded;  /* the cap was reached: the oldest ends */
-	struct instance *forgotten;   /* long ended */
+	struct enrollment *used;     /* single-use: gone */
+	struct instance *superseded; /* the cap was reached: the oldest ends */
+	struct instance *forgotten;  /* long ended */
 	int64_t now_s;
 };
 
@@ -235,8 +236,8 @@ issue_gateway(struct keeper *k, struct peer *p, struct span csr_der)
 	enum err e = sign(k, SPIFFE_GATEWAY_PATH, csr_der, &f);
 
 	if (e != ERR_OK) {
-		log_error("gateway %u sent a certificate request that is not accepted: %s", p->index,
-		    err_name(e));
+		log_error("gateway %u sent a certificate request that is not accepted: %s",
+		    p->index, err_name(e));
 		peer_close(p);
 		return;
 	}

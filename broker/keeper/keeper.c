@@ -37,7 +37,8 @@ static const struct reason *
 not_ready(const struct keeper *k)
 {
 	static const struct reason reasons[] = {
-		[READY_NOT] = { "starting", "sidekey: the broker is starting; try again in a moment" },
+		[READY_NOT] = { "starting",
+		    "sidekey: the broker is starting; try again in a moment" },
 		[READY_SEALED] = { "sealed",
 		    "sidekey: the broker is sealed; ask the operator to run `sidekey unseal`" },
 		[READY_CLOCK] = { "clock",
@@ -46,8 +47,8 @@ not_ready(const struct keeper *k)
 		[READY_AUDIT_FAILING] = { "audit_unavailable",
 		    "sidekey: the audit log cannot be written, so nothing is handed out; ask the "
 		    "operator to check the disk, the broker goes on by itself" },
-		[READY_NO_RULES] = { "no_rules",
-		    "sidekey: no policy is in force; ask the operator to look at `sidekey status`" },
+		[READY_NO_RULES] = { "no_rules", "sidekey: no policy is in force; ask the operator "
+						 "to look at `sidekey status`" },
 		[READY_YES] = { NULL, NULL },
 	};
 
@@ -150,9 +151,9 @@ keeper_sync(struct keeper *k)
 static void
 record_not_done(struct keeper *k, enum err e)
 {
-	struct audit_record r = { .event = "not_done",
-		.of = audit_seq(k->audit),
-		.detail = span_str(err_name(e)) };
+	struct audit_record r = {
+		.event = "not_done", .of = audit_seq(k->audit), .detail = span_str(err_name(e))
+	};
 
 	keeper_record_fact(k, &r);
 }

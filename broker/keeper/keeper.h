@@ -1,10 +1,10 @@
 /*
  * keeper - the whole state of the process that decides and writes down.
  * Process: keeper.   Owns: everything that is in it.
- * Secrets: the keyring; keys derived from it; no secret's value, which are opened for one message and wiped with it.
- * Limits: those of the parts.
- * Failure: a store whose state on disk is not known ends the process; what it lost is what nobody was told.
- * Clock: keeper_now_s() is the keeper's time; see floor.h.
+ * Secrets: the keyring; keys derived from it; no secret's value, which are opened for one message
+ * and wiped with it. Limits: those of the parts. Failure: a store whose state on disk is not known
+ * ends the process; what it lost is what nobody was told. Clock: keeper_now_s() is the keeper's
+ * time; see floor.h.
  */
 #ifndef KEEPER_KEEPER_H
 #define KEEPER_KEEPER_H
@@ -77,21 +77,25 @@ enum ready_state keeper_ready(const struct keeper *k);
 /* The same as a sentence and a code for whoever must wait; NULL when ready. */
 const char *keeper_not_ready_code(const struct keeper *k);
 const char *keeper_not_ready_hint(const struct keeper *k);
-void keeper_tell_state(struct keeper *k); /* GK_STATE to every gateway */
+void keeper_tell_state(struct keeper *k);		 /* GK_STATE to every gateway */
 void keeper_tell_peer(struct keeper *k, struct peer *p); /* to one */
-void keeper_retry_audit(struct timer *t); /* k->retry */
+void keeper_retry_audit(struct timer *t);		 /* k->retry */
 
-/* Appends a record of something that is about to happen; ERR_IO at once while the log cannot be written: then it must not happen. */
+/* Appends a record of something that is about to happen; ERR_IO at once while the log cannot be
+ * written: then it must not happen. */
 enum err keeper_record(struct keeper *k, const struct audit_record *r, uint64_t *ret_seq) NODISCARD;
-/* Appends a record of what did happen, also while the log cannot be written: it follows when it can. */
+/* Appends a record of what did happen, also while the log cannot be written: it follows when it
+ * can. */
 void keeper_record_fact(struct keeper *k, const struct audit_record *r);
 /* Makes all records durable; the log is marked as failing when that fails. */
 enum err keeper_sync(struct keeper *k) NODISCARD;
-/* Records first, then rows: ERR_IO when the records could not be made durable. A store that fails in an unknown state ends the process. What was
- * recorded and did not happen is recorded as that ("not_done"). */
+/* Records first, then rows: ERR_IO when the records could not be made durable. A store that fails
+ * in an unknown state ends the process. What was recorded and did not happen is recorded as that
+ * ("not_done"). */
 enum err keeper_commit(struct keeper *k, struct txn *t) NODISCARD;
 
-/* Unsealed with ring, which is taken: loads everything. ERR_AUTH and others with a sentence in why; the keeper stays sealed. */
+/* Unsealed with ring, which is taken: loads everything. ERR_AUTH and others with a sentence in why;
+ * the keeper stays sealed. */
 enum err keeper_open(struct keeper *k, struct keyring *ring, char *why, size_t why_size) NODISCARD;
 /* Back to sealed: everything below the line in struct keeper is gone. */
 void keeper_close(struct keeper *k);

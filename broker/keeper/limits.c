@@ -53,7 +53,8 @@ move_to(struct limit *l, int64_t slice)
 	l->slice = slice;
 }
 
-/* A reload changed the window: what was counted counts as if it had just happened, so that no reload gives a burst. */
+/* A reload changed the window: what was counted counts as if it had just happened, so that no
+ * reload gives a burst. */
 static void
 set_window(struct limit *l, uint32_t window_s, int64_t now_ms)
 {
@@ -157,7 +158,8 @@ limits_sweep(struct limits *l, int64_t now_ms)
 	while (n < SWEEP_MAX && (p = table_next(&l->pairs, &cursor)) != NULL) {
 		if (p->open != 0)
 			continue;
-		if (p->slice_ms != 0 && now_ms / p->slice_ms - p->slice <= LIMIT_SLICES && sum(p) != 0)
+		if (p->slice_ms != 0 && now_ms / p->slice_ms - p->slice <= LIMIT_SLICES &&
+		    sum(p) != 0)
 			continue;
 		idle[n++] = p;
 	}

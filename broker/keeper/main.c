@@ -87,8 +87,8 @@ read_settings(struct child *c, struct keeper_settings *s)
 {
 	const char *accept = child_setting(c, "accept_clock");
 
-	if (!span_copy_str(span_str(child_setting_need(c, "state_dir")), s->state_dir,
-		sizeof s->state_dir) ||
+	if (!span_copy_str(
+		span_str(child_setting_need(c, "state_dir")), s->state_dir, sizeof s->state_dir) ||
 	    !span_copy_str(span_str(child_setting_need(c, "gateway_address")), s->gateway_address,
 		sizeof s->gateway_address))
 		log_fatal("a setting is too long");

@@ -12,7 +12,8 @@
 /* What is read from the store, row by row. */
 struct loading {
 	struct keeper *k;
-	struct txn orphans; /* rows of things that ended with their workload: deleted once the log is open */
+	struct txn orphans; /* rows of things that ended with their workload: deleted once the log
+			       is open */
 };
 
 static enum err
@@ -38,7 +39,8 @@ load_row(struct span key, uint64_t version, struct span plain, struct span seale
 		if (span_copy_str(key, text, sizeof text))
 			txn_delete(&l->orphans, text);
 	}
-	return e == ERR_NOT_FOUND ? ERR_VERSION : e; /* a kind of row that this program does not know */
+	return e == ERR_NOT_FOUND ? ERR_VERSION
+				  : e; /* a kind of row that this program does not know */
 }
 
 static enum err
@@ -70,9 +72,9 @@ static enum err
 open_log(struct keeper *k, char *why, size_t why_size)
 {
 	char dir[sizeof k->settings.state_dir + 8];
-	struct audit_settings s = { .dir = dir,
-		.bytes_max = k->settings.audit_bytes_max,
-		.revision = kv_revision(k->kv) };
+	struct audit_settings s = {
+		.dir = dir, .bytes_max = k->settings.audit_bytes_max, .revision = kv_revision(k->kv)
+	};
 
 	(void)snprintf(dir, sizeof dir, "%s/audit", k->settings.state_dir);
 	return audit_open(
@@ -140,7 +142,8 @@ keeper_open(struct keeper *k, struct keyring *ring, char *why, size_t why_size)
 	k->audit_failing = false;
 	set_clock(k);
 	keeper_record_fact(k, &r);
-	if (keeper_sync(k) == ERR_OK && l.orphans.count > 0 && keeper_commit(k, &l.orphans) != ERR_OK)
+	if (keeper_sync(k) == ERR_OK && l.orphans.count > 0 &&
+	    keeper_commit(k, &l.orphans) != ERR_OK)
 		log_warn("rows of revoked workloads stay in the store until the next start");
 	txn_wipe(&l.orphans);
 	return ERR_OK;

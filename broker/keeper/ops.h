@@ -13,12 +13,15 @@ void ops_edge(struct peer *p, struct msg *m);
 void ops_admin(struct peer *p, struct msg *m);
 void ops_cli(struct peer *p, struct msg *m);
 
-/* What gateways wait for: server certificates, the configuration. Called when that may have become possible. */
+/* What gateways wait for: server certificates, the configuration. Called when that may have become
+ * possible. */
 void ops_gateway_serve_waiting(struct keeper *k);
 
 /* Calls that admin and the command line share. */
-ask_fn ops_status, ops_workload_add, ops_workload_list, ops_workload_set, ops_secret_list, ops_secret_history, ops_secret_set;
+ask_fn ops_status, ops_workload_add, ops_workload_list, ops_workload_set, ops_secret_list,
+    ops_secret_history, ops_secret_set;
 /* The command line's own. */
-ask_fn ops_unseal, ops_seal, ops_secret_put, ops_secret_reveal, ops_enroll_new, ops_rekey, ops_audit_open, ops_audit_key;
+ask_fn ops_unseal, ops_seal, ops_secret_put, ops_secret_reveal, ops_enroll_new, ops_rekey,
+    ops_audit_open, ops_audit_key;
 
 #endif

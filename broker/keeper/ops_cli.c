@@ -48,7 +48,8 @@ ops_rekey(struct ask *a)
 	if (wire_done(&a->in) != ERR_OK)
 		return ERR_PROTO;
 	if (kv_rekey_left(k->kv) != 0)
-		return ask_refuse(a, ERR_CONFLICT, "rekey_running", "wait; `sidekey status` counts down",
+		return ask_refuse(a, ERR_CONFLICT, "rekey_running",
+		    "wait; `sidekey status` counts down",
 		    "a rekey is under way, %llu records are left",
 		    (unsigned long long)kv_rekey_left(k->kv));
 	e = keeper_record(k, &r, &seq);
@@ -71,10 +72,10 @@ ops_audit_open(struct ask *a)
 
 	if (wire_done(&a->in) != ERR_OK)
 		return ERR_PROTO;
-	e = audit_segment_fd(
-	    a->keeper->audit, wanted, &a->reply_fd, &segment, &oldest, &newest);
+	e = audit_segment_fd(a->keeper->audit, wanted, &a->reply_fd, &segment, &oldest, &newest);
 	if (e != ERR_OK)
-		return ask_refuse(a, e, "no_segment", "the oldest ones are removed when the log is full",
+		return ask_refuse(a, e, "no_segment",
+		    "the oldest ones are removed when the log is full",
 		    "there is no audit segment %u", wanted);
 	wire_put_u32(&a->out, segment);
 	wire_put_bool(&a->out, segment == newest);

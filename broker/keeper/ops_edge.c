@@ -3,7 +3,8 @@
 #include "broker/keeper/issue.h"
 #include "broker/keeper/ops.h"
 
-/* The ticket says who asks, and that this route was allowed; the edge's own word counts for nothing. */
+/* The ticket says who asks, and that this route was allowed; the edge's own word counts for
+ * nothing. */
 static enum err
 ticket_use(struct ask *a, enum ticket_route route, struct asker *ret_who)
 {

@@ -46,12 +46,14 @@ static enum err
 put_refused(struct ask *a, enum err e, const char *name)
 {
 	if (e == ERR_EXISTS)
-		return ask_refuse(a, e, "secret_exists", "use `sidekey secret rotate` for a new version",
-		    "there is a secret %s already", name);
+		return ask_refuse(a, e, "secret_exists",
+		    "use `sidekey secret rotate` for a new version", "there is a secret %s already",
+		    name);
 	if (e == ERR_NOT_FOUND)
 		return no_such_secret(a, name);
 	if (e == ERR_LIMIT)
-		return ask_refuse(a, e, "secret_limit", "destroy versions or secrets that nobody uses",
+		return ask_refuse(a, e, "secret_limit",
+		    "destroy versions or secrets that nobody uses",
 		    "%s has as many versions as it may, or there are too many secrets", name);
 	return ERR_PROTO;
 }
@@ -225,7 +227,8 @@ reveal(struct ask *a, const struct named_secret *n, uint32_t version)
 	enum err e = record(a, "secret_reveal", n, version);
 
 	if (e == ERR_OK)
-		e = keeper_sync(a->keeper); /* who saw it stands in the log before anybody sees it */
+		e = keeper_sync(
+		    a->keeper); /* who saw it stands in the log before anybody sees it */
 	if (e != ERR_OK)
 		return ask_commit_error(a, ERR_IO);
 	secrets_value_key(n, version, key);

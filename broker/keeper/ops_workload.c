@@ -61,8 +61,9 @@ add(struct ask *a, const char *name)
 
 	txn_init(&t);
 	if (e == ERR_EXISTS)
-		return ask_refuse(a, e, "workload_exists", "choose another name, or go on with that one",
-		    "there is a workload %s already", name);
+		return ask_refuse(a, e, "workload_exists",
+		    "choose another name, or go on with that one", "there is a workload %s already",
+		    name);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	drop_old_row(k, name, &t);
@@ -157,7 +158,8 @@ end_all(struct keeper *k, struct workload *w)
 		identity_enrollment_end(&k->identity, w->enrollments);
 }
 
-/* One row, however many certificates: at the next start what hangs on a revoked workload is dead by that. */
+/* One row, however many certificates: at the next start what hangs on a revoked workload is dead by
+ * that. */
 static enum err
 change(struct ask *a, struct workload *w, enum workload_state next)
 {
@@ -210,7 +212,8 @@ ops_workload_set(struct ask *a)
 	if (e == ERR_RANGE)
 		return ERR_PROTO;
 	if (e != ERR_OK)
-		return ask_refuse(a, e, "workload_revoked", "add it anew with `sidekey workload add`",
+		return ask_refuse(a, e, "workload_revoked",
+		    "add it anew with `sidekey workload add`",
 		    "the workload %s was revoked, which is final", name);
 	return change(a, w, next);
 }
@@ -248,8 +251,7 @@ enroll(struct ask *a, struct workload *w, const struct enroll_new *what)
 	AUTO(secret_freep) struct secret *key = NULL;
 	struct keeper *k = a->keeper;
 	struct enrollment *en = NULL;
-	enum err e =
-	    identity_enrollment_new(&k->identity, w, what, keeper_now_s(k), &key, &en);
+	enum err e = identity_enrollment_new(&k->identity, w, what, keeper_now_s(k), &key, &en);
 
 	if (e == ERR_LIMIT)
 		return ask_refuse(a, e, "enroll_limit", "wait until some have been used or expire",

@@ -147,7 +147,8 @@ peer_add(struct keeper *k, enum role role, uint8_t index, int fd)
 	while (p != NULL && (p->role != role || p->index != index))
 		p = p->next;
 	if (p != NULL)
-		peer_close(p); /* its process died; the new link came before the end of the old one */
+		peer_close(
+		    p); /* its process died; the new link came before the end of the old one */
 	if ((role != ROLE_GATEWAY && role != ROLE_EDGE && role != ROLE_ADMIN) ||
 	    k->peers.count >= PEERS_MAX ||
 	    (role == ROLE_GATEWAY && k->peers.gateway_count >= GATEWAYS_MAX)) {
@@ -159,7 +160,8 @@ peer_add(struct keeper *k, enum role role, uint8_t index, int fd)
 		log_error("no memory for the link to %s %u", role_name(role), index);
 }
 
-/* root, or whoever we run as: others could have no business with the master keys even where the socket's mode let them in. */
+/* root, or whoever we run as: others could have no business with the master keys even where the
+ * socket's mode let them in. */
 static bool
 may_ask(const struct ucred *who)
 {

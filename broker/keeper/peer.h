@@ -12,7 +12,9 @@
 
 #define PEERS_MAX 256
 #define GATEWAYS_MAX 64
-#define PEER_QUEUE_MAX (32u << 20) /* bytes: answers to what one gateway may have asked at once, each with a long secret */
+#define PEER_QUEUE_MAX                                                                             \
+	(32u << 20) /* bytes: answers to what one gateway may have asked at once, each with a long \
+		       secret */
 
 struct keeper;
 struct flight;
@@ -42,7 +44,8 @@ struct peers {
 	struct watch listener; /* keeper.sock */
 };
 
-/* A link that sidekeyd made; fd is taken. One of the same role and index that is still there is closed first. */
+/* A link that sidekeyd made; fd is taken. One of the same role and index that is still there is
+ * closed first. */
 void peer_add(struct keeper *k, enum role role, uint8_t index, int fd);
 /* Accepts command lines on keeper.sock; fd is taken. */
 void peer_listen(struct keeper *k, int fd);

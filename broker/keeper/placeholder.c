@@ -7,9 +7,9 @@ void
 placeholders_init(
     struct placeholders *p, const struct secret *make_key, const struct secret *hash_key)
 {
-	*p = (struct placeholders){ .known = TABLE_MAX(PLACEHOLDERS_MAX),
-		.make_key = make_key,
-		.hash_key = hash_key };
+	*p = (struct placeholders){
+		.known = TABLE_MAX(PLACEHOLDERS_MAX), .make_key = make_key, .hash_key = hash_key
+	};
 }
 
 void
@@ -28,7 +28,8 @@ static enum err
 append_random(const struct placeholders *p, const uint8_t instance[IDENTITY_ID_LEN],
     const char *upstream, struct buf *out)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	uint8_t hash[2 * HASH_LEN], half[2] = { 0, 1 };
 	char text[PLACEHOLDER_RANDOM_LEN];
 

@@ -7,7 +7,8 @@
 #include "broker/keeper/policy_fd.h"
 #include "common/sys.h"
 
-/* What one workload meets: match_request() over this costs what its own policies cost, however many others there are. */
+/* What one workload meets: match_request() over this costs what its own policies cost, however many
+ * others there are. */
 struct view {
 	struct rules rules; /* upstreams and patterns are the set's */
 	char *workload;	    /* the one name in each policy; the set's string */
@@ -53,9 +54,9 @@ void
 policies_init(struct policies *p, struct intern *upstream_names, const struct secrets *secrets,
     const struct secret *hash_key)
 {
-	*p = (struct policies){ .upstream_names = upstream_names,
-		.secrets = secrets,
-		.hash_key = hash_key };
+	*p = (struct policies){
+		.upstream_names = upstream_names, .secrets = secrets, .hash_key = hash_key
+	};
 }
 
 void
@@ -156,7 +157,8 @@ check_secrets(struct policies *p, const struct policy_set *s)
 			if (u->secret[0] == '\0' || secrets_find(p->secrets, u->secret) != NULL)
 				continue;
 			(void)snprintf(p->error, sizeof p->error,
-			    "policy %.96s uses upstream %.96s, whose secret %.96s does not exist; set "
+			    "policy %.96s uses upstream %.96s, whose secret %.96s does not exist; "
+			    "set "
 			    "it with `sidekey secret set %.96s` and reload",
 			    one->name, u->name, u->secret, u->secret);
 			return ERR_NOT_FOUND;
@@ -275,7 +277,8 @@ policies_use_secret(const struct policies *p, const char *secret)
 		const struct policy *one = &p->now->rules->policies[i];
 
 		for (uint16_t k = 0; k < one->use_count; k++)
-			if (strcmp(p->now->rules->upstreams[one->uses[k].upstream].secret, secret) == 0)
+			if (strcmp(p->now->rules->upstreams[one->uses[k].upstream].secret,
+				secret) == 0)
 				return true;
 	}
 	return false;

@@ -1,9 +1,9 @@
 /*
- * policy - the rules in force: one whole set at a time, with what each workload may use picked out of it.
- * Process: keeper.   Owns: the rules, a view of them for each workload that they name, the sealed memfd that gateways get.
- * Secrets: none; it names secrets.
- * Limits: those of rules.h.
- * Failure: ERR_PROTO (no sealed memfd), ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND (a secret that is used does not exist); what was in force stays.
+ * policy - the rules in force: one whole set at a time, with what each workload may use picked out
+ * of it. Process: keeper.   Owns: the rules, a view of them for each workload that they name, the
+ * sealed memfd that gateways get. Secrets: none; it names secrets. Limits: those of rules.h.
+ * Failure: ERR_PROTO (no sealed memfd), ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND (a secret that is used
+ * does not exist); what was in force stays.
  */
 #ifndef KEEPER_POLICY_H
 #define KEEPER_POLICY_H
@@ -23,21 +23,27 @@ struct policies {
 	char error[HINT_LEN_MAX + 1]; /* of the last load that failed; "" if none since */
 };
 
-void policies_init(struct policies *p, struct intern *upstream_names, const struct secrets *secrets, const struct secret *hash_key);
+void policies_init(struct policies *p, struct intern *upstream_names, const struct secrets *secrets,
+    const struct secret *hash_key);
 void policies_close(struct policies *p);
 
-/* Reads, checks and puts in force what fd holds. now_ms gives the generation, which only ever rises, also across restarts: a gateway can never take an
- * old set for this one. The same bytes again change nothing. On failure p->error is a sentence with the next step. */
+/* Reads, checks and puts in force what fd holds. now_ms gives the generation, which only ever
+ * rises, also across restarts: a gateway can never take an old set for this one. The same bytes
+ * again change nothing. On failure p->error is a sentence with the next step. */
 enum err policies_load(struct policies *p, int fd, int64_t now_ms) NODISCARD;
 void policies_fail(struct policies *p, const char *why); /* only says so */
 
-uint64_t policies_generation(const struct policies *p);	      /* 0: nothing loaded */
-const uint8_t *policies_digest(const struct policies *p);     /* HASH_LEN bytes, or NULL */
-int policies_upstreams_fd(const struct policies *p);	      /* stays the set's; -1: nothing loaded */
-/* The policies that name this workload, each naming only it, over all upstreams. Never NULL once something is loaded. */
+uint64_t policies_generation(const struct policies *p);	  /* 0: nothing loaded */
+const uint8_t *policies_digest(const struct policies *p); /* HASH_LEN bytes, or NULL */
+int policies_upstreams_fd(const struct policies *p);	  /* stays the set's; -1: nothing loaded */
+/* The policies that name this workload, each naming only it, over all upstreams. Never NULL once
+ * something is loaded. */
 const struct rules *policies_view(const struct policies *p, const char *workload);
-const struct interned *policies_upstream_name(const struct policies *p, uint16_t upstream); /* index into the rules' upstreams */
-bool policies_use_secret(const struct policies *p, const char *secret); /* some policy lets somebody use it */
-bool policies_readable_ok(const struct rules *view); /* enroll_readable: accept, in every policy of the view */
+const struct interned *policies_upstream_name(
+    const struct policies *p, uint16_t upstream); /* index into the rules' upstreams */
+bool policies_use_secret(
+    const struct policies *p, const char *secret); /* some policy lets somebody use it */
+bool policies_readable_ok(
+    const struct rules *view); /* enroll_readable: accept, in every policy of the view */
 
 #endif

@@ -156,9 +156,9 @@ revoke_workload(struct keeper *k, const struct workload *w, const struct peer *a
     uint64_t ask_id, uint32_t ended)
 {
 	static struct batch b; /* 64 KiB; one thread, used before it returns */
-	struct revocation r = { .asker = asker == NULL ? 0 : asker->number,
-		.ask_id = ask_id,
-		.ended = ended };
+	struct revocation r = {
+		.asker = asker == NULL ? 0 : asker->number, .ask_id = ask_id, .ended = ended
+	};
 
 	b.count = 0;
 	for (const struct instance *i = w->instances; i != NULL; i = i->next) {

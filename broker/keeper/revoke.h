@@ -1,8 +1,9 @@
 /*
  * revoke - telling the gateways to cut what a certificate carries, and waiting until they did.
  * Process: keeper.   Owns: the revocations under way.   Secrets: none.
- * Limits: REVOCATIONS_MAX at once (beyond it the oldest stops waiting); REVOKE_WAIT_MS, then a gateway that said nothing is reported as stalled.
- * Failure: none: the keeper's own table refuses the certificates from the first moment, whatever gateways do.
+ * Limits: REVOCATIONS_MAX at once (beyond it the oldest stops waiting); REVOKE_WAIT_MS, then a
+ * gateway that said nothing is reported as stalled. Failure: none: the keeper's own table refuses
+ * the certificates from the first moment, whatever gateways do.
  */
 #ifndef KEEPER_REVOKE_H
 #define KEEPER_REVOKE_H
@@ -19,11 +20,12 @@ struct keeper;
 struct peer;
 
 struct revocation {
-	uint64_t id; /* 0: free */
+	uint64_t id;	  /* 0: free */
 	uint64_t waiting; /* bit of each gateway that has not acknowledged */
 	int64_t due_ms;
-	uint64_t asker, ask_id; /* peer number and its call: answered in the end; asker 0: nobody waits */
-	uint32_t ended;		/* certificates: the answer */
+	uint64_t asker,
+	    ask_id;	/* peer number and its call: answered in the end; asker 0: nobody waits */
+	uint32_t ended; /* certificates: the answer */
 };
 
 struct revocations {
@@ -35,8 +37,10 @@ struct revocations {
 void revocations_init(struct keeper *k);
 void revocations_close(struct keeper *k); /* whoever waits is answered */
 
-/* The serials of all instances of w, or of one. In the end asker's call is answered with the number ended; asker NULL: nobody waits. */
-void revoke_workload(struct keeper *k, const struct workload *w, const struct peer *asker, uint64_t ask_id, uint32_t ended);
+/* The serials of all instances of w, or of one. In the end asker's call is answered with the number
+ * ended; asker NULL: nobody waits. */
+void revoke_workload(struct keeper *k, const struct workload *w, const struct peer *asker,
+    uint64_t ask_id, uint32_t ended);
 void revoke_instance(struct keeper *k, const struct instance *i);
 void revoke_acknowledged(struct keeper *k, const struct peer *gateway, uint64_t id);
 void revoke_gateway_gone(struct keeper *k, const struct peer *gateway);

@@ -10,7 +10,8 @@
 
 /* A record of "seal" or "unseal". */
 void seal_record(struct keeper *k, const char *event, uint32_t uid);
-/* Cuts all streams, ends what is in flight, closes the log with a checkpoint, forgets the keys, tells the gateways. */
+/* Cuts all streams, ends what is in flight, closes the log with a checkpoint, forgets the keys,
+ * tells the gateways. */
 void seal_now(struct keeper *k);
 /* After keeper_open(): tells everybody, goes on with what was left. */
 void seal_opened(struct keeper *k);

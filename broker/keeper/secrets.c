@@ -9,7 +9,8 @@
 void
 secrets_init(struct secrets *s, const struct secret *hash_key)
 {
-	*s = (struct secrets){ .names = TABLE_MAX(SECRETS_MAX), .hash_key = hash_key, .next_id = 1 };
+	*s =
+	    (struct secrets){ .names = TABLE_MAX(SECRETS_MAX), .hash_key = hash_key, .next_id = 1 };
 }
 
 void
@@ -83,8 +84,7 @@ secrets_value_key(const struct named_secret *n, uint32_t version, char ret_key[K
 }
 
 void
-secrets_value_row(
-    struct txn *t, const struct named_secret *n, uint32_t version, struct span value)
+secrets_value_row(struct txn *t, const struct named_secret *n, uint32_t version, struct span value)
 {
 	char key[KV_KEY_MAX + 1];
 	struct wire_writer out;
@@ -260,7 +260,9 @@ secrets_put(struct secrets *s, const struct named_secret *old, const char *name,
 	if (old != NULL) {
 		*ret_n = *old;
 	} else {
-		*ret_n = (struct named_secret){ .id = s->next_id, .created_s = now_s, .next_version = 1 };
+		*ret_n = (struct named_secret){
+			.id = s->next_id, .created_s = now_s, .next_version = 1
+		};
 		must(span_copy_str(span_str(name), ret_n->name, sizeof ret_n->name));
 	}
 	e = make_room(ret_n, t);

@@ -28,7 +28,8 @@ control_learn_placeholders(struct keeper *k, struct instance *i)
 	for (uint32_t n = 0; n < view->upstream_count && view->policy_count > 0; n++) {
 		const struct upstream *u = &view->upstreams[n];
 
-		/* one that is not known is ignored when it comes back: no harm but the missing alarm */
+		/* one that is not known is ignored when it comes back: no harm but the missing
+		 * alarm */
 		if (u->placeholder != NULL && view_uses(view, (uint16_t)n))
 			(void)!placeholders_learn(&k->placeholders, i,
 			    policies_upstream_name(&k->policies, (uint16_t)n), u->placeholder);

@@ -111,7 +111,8 @@ table_put(struct table *t, struct table_key k, void *value)
 	return ERR_OK;
 }
 
-/* Closes the gap at i: an entry moves back when its home does not lie between the gap and itself. */
+/* Closes the gap at i: an entry moves back when its home does not lie between the gap and itself.
+ */
 static void
 shift_back(struct table *t, size_t i)
 {

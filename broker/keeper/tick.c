@@ -20,7 +20,8 @@ close_stalled(struct keeper *k)
 		next = p->next;
 		if (since == 0 || loop_now_ms(k->loop) - since < STALLED_MS_MAX)
 			continue;
-		log_error("%s %u does not read its link: it is closed", role_name(p->role), p->index);
+		log_error(
+		    "%s %u does not read its link: it is closed", role_name(p->role), p->index);
 		peer_close(p);
 	}
 }
@@ -52,7 +53,8 @@ on_tick(struct timer *t)
 		denial_sweep(k);
 		if (!k->audit_failing && !k->clock_ahead)
 			end_sweep(k, now_s);
-		(void)!keeper_sync(k); /* checkpoints are due by time too; failing is known by then */
+		(void)!keeper_sync(
+		    k); /* checkpoints are due by time too; failing is known by then */
 	}
 	if (loop_timer(k->loop, t, loop_now_ms(k->loop) + TICK_MS) != ERR_OK)
 		log_fatal("no memory for a timer");

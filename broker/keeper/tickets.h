@@ -1,10 +1,9 @@
 /*
- * tickets - one use of one control route by one asker, between the gateway's question and the edge's message.
- * Process: keeper.   Owns: the open tickets.
- * Secrets: a ticket is a bearer token for 30 s between two of our own processes; kept by keyed hash.
- * Limits: TICKETS_MAX open at once; beyond it ERR_LIMIT.
- * Failure: ERR_LIMIT, ERR_NOMEM; ERR_DENIED for a ticket that does not exist, was used, is too old, or is for another route.
- * Clock: given now.
+ * tickets - one use of one control route by one asker, between the gateway's question and the
+ * edge's message. Process: keeper.   Owns: the open tickets. Secrets: a ticket is a bearer token
+ * for 30 s between two of our own processes; kept by keyed hash. Limits: TICKETS_MAX open at once;
+ * beyond it ERR_LIMIT. Failure: ERR_LIMIT, ERR_NOMEM; ERR_DENIED for a ticket that does not exist,
+ * was used, is too old, or is for another route. Clock: given now.
  */
 #ifndef KEEPER_TICKETS_H
 #define KEEPER_TICKETS_H
@@ -31,11 +30,13 @@ struct tickets {
 	struct ticket *oldest, *newest; /* in the order of their making: the oldest expires first */
 };
 
-void tickets_init(struct tickets *t, const struct secret *hash_key); /* the key stays the caller's */
+void tickets_init(
+    struct tickets *t, const struct secret *hash_key); /* the key stays the caller's */
 void tickets_close(struct tickets *t);
-enum err tickets_new(struct tickets *t, enum ticket_route route, const struct asker *who, int64_t now_s,
-    uint8_t ret_ticket[TICKET_LEN]) NODISCARD;
+enum err tickets_new(struct tickets *t, enum ticket_route route, const struct asker *who,
+    int64_t now_s, uint8_t ret_ticket[TICKET_LEN]) NODISCARD;
 /* Ends the ticket, whatever it returns. */
-enum err tickets_use(struct tickets *t, struct span ticket, enum ticket_route route, int64_t now_s, struct asker *ret_who) NODISCARD;
+enum err tickets_use(struct tickets *t, struct span ticket, enum ticket_route route, int64_t now_s,
+    struct asker *ret_who) NODISCARD;
 
 #endif

@@ -33,8 +33,8 @@ key_file_check(int fd, const char *path, char *why, size_t why_size)
 		return ERR_DENIED;
 	}
 	if (st.st_size != KEY_LEN) {
-		(void)snprintf(why, why_size, "The key file %s does not hold exactly %d bytes.", path,
-		    KEY_LEN);
+		(void)snprintf(why, why_size, "The key file %s does not hold exactly %d bytes.",
+		    path, KEY_LEN);
 		return ERR_SYNTAX;
 	}
 	return ERR_OK;
@@ -48,8 +48,8 @@ unseal_key_file(const char *path, struct secret **ret_kek, char *why, size_t why
 	enum err e;
 
 	if (fd < 0) {
-		(void)snprintf(why, why_size, "The key file %s cannot be opened: %s.", path,
-		    strerror(errno));
+		(void)snprintf(
+		    why, why_size, "The key file %s cannot be opened: %s.", path, strerror(errno));
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
 	}
 	e = key_file_check(fd, path, why, why_size);

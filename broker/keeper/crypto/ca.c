@@ -85,7 +85,7 @@ static enum err
 set_times(X509 *x, int64_t not_before_s, int64_t not_after_s)
 {
 	bool good = ASN1_TIME_set(X509_getm_notBefore(x), (time_t)not_before_s) != NULL &&
-	    ASN1_TIME_set(X509_getm_notAfter(x), (time_t)not_after_s) != NULL;
+		    ASN1_TIME_set(X509_getm_notAfter(x), (time_t)not_after_s) != NULL;
 
 	return from_ossl(good);
 }
@@ -143,15 +143,16 @@ static enum err
 set_ca_name(X509 *x, const char *trust_domain)
 {
 	X509_NAME *name = X509_get_subject_name(x);
-	char cn[64]; /* X.520 upper bound of a common name; a long trust domain is cut, the SAN has it whole */
+	char cn[64]; /* X.520 upper bound of a common name; a long trust domain is cut, the SAN has
+			it whole */
 	bool good;
 
 	(void)snprintf(cn, sizeof cn, "Sidekey CA %s", trust_domain);
 	good = X509_NAME_add_entry_by_txt(
 		   name, "O", MBSTRING_ASC, (const unsigned char *)"Sidekey", -1, -1, 0) == 1 &&
-	    X509_NAME_add_entry_by_txt(
-		name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0) == 1 &&
-	    X509_set_issuer_name(x, name) == 1;
+	       X509_NAME_add_entry_by_txt(
+		   name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0) == 1 &&
+	       X509_set_issuer_name(x, name) == 1;
 	return from_ossl(good);
 }
 
@@ -274,7 +275,8 @@ ca_not_after_s(const struct ca *ca)
 	return ca->not_after_s;
 }
 
-/* Named curves only: a key with curve parameters of its own could be weak in ways that nobody looks for. */
+/* Named curves only: a key with curve parameters of its own could be weak in ways that nobody looks
+ * for. */
 static bool
 key_acceptable(EVP_PKEY *key)
 {
@@ -287,8 +289,8 @@ key_acceptable(EVP_PKEY *key)
 		key, OSSL_PKEY_PARAM_EC_ENCODING, encoding, sizeof encoding, NULL) != 1)
 		return false;
 	return span_eq_str(span_str(encoding), "named_curve") &&
-	    (span_eq_str(span_str(group), "prime256v1") ||
-		span_eq_str(span_str(group), "secp384r1"));
+	       (span_eq_str(span_str(group), "prime256v1") ||
+		   span_eq_str(span_str(group), "secp384r1"));
 }
 
 static bool
@@ -297,7 +299,7 @@ digest_acceptable(const X509_REQ *req)
 	int nid = X509_REQ_get_signature_nid(req);
 
 	return nid == NID_ecdsa_with_SHA256 || nid == NID_ecdsa_with_SHA384 ||
-	    nid == NID_ecdsa_with_SHA512;
+	       nid == NID_ecdsa_with_SHA512;
 }
 
 /* The order matters: the key's kind is judged before any arithmetic is done with it. */

@@ -1,11 +1,11 @@
 /*
- * ca - the internal certificate authority: its own key, and X.509-SVIDs for workloads and gateways (SPIFFE X509-SVID, RFC 5280).
- * Process: keeper.   Owns: the CA's key as an EVP_PKEY, its certificate.
- * Secrets: the CA key. Sealed in the store; while unsealed OpenSSL keeps its copy on its own heap (it offers no other place): what guards it there is
- *          that the keeper is not dumpable, parses no TLS and has no network. See docs/SECRET_FLOW.md.
- * Limits: CA_CSR_LEN_MAX bytes of CSR; keys on P-256 or P-384 alone.
- * Failure: ERR_SYNTAX (no CSR), ERR_DENIED (key or signature not acceptable), ERR_AUTH (a stored key that does not fit), ERR_SYS (OpenSSL).
- * Clock: given.
+ * ca - the internal certificate authority: its own key, and X.509-SVIDs for workloads and gateways
+ * (SPIFFE X509-SVID, RFC 5280). Process: keeper.   Owns: the CA's key as an EVP_PKEY, its
+ * certificate. Secrets: the CA key. Sealed in the store; while unsealed OpenSSL keeps its copy on
+ * its own heap (it offers no other place): what guards it there is that the keeper is not dumpable,
+ * parses no TLS and has no network. See docs/SECRET_FLOW.md. Limits: CA_CSR_LEN_MAX bytes of CSR;
+ * keys on P-256 or P-384 alone. Failure: ERR_SYNTAX (no CSR), ERR_DENIED (key or signature not
+ * acceptable), ERR_AUTH (a stored key that does not fit), ERR_SYS (OpenSSL). Clock: given.
  */
 #ifndef CRYPTO_CA_H
 #define CRYPTO_CA_H
@@ -31,7 +31,8 @@ struct span ca_der(const struct ca *ca); /* the CA certificate */
 const char *ca_pem(const struct ca *ca);
 int64_t ca_not_after_s(const struct ca *ca);
 
-/* Random, never zero, top bit clear and the one below set, so that it always takes SERIAL_LEN bytes. */
+/* Random, never zero, top bit clear and the one below set, so that it always takes SERIAL_LEN
+ * bytes. */
 void ca_serial(uint8_t ret_serial[SERIAL_LEN]);
 
 struct ca_leaf {
@@ -40,7 +41,8 @@ struct ca_leaf {
 	int64_t not_before_s, not_after_s;
 };
 /* Takes nothing but the public key out of the CSR, and that only if the CSR is signed with it. */
-enum err ca_issue(const struct ca *ca, struct span csr_der, const struct ca_leaf *leaf, struct buf *ret_der) NODISCARD;
+enum err ca_issue(const struct ca *ca, struct span csr_der, const struct ca_leaf *leaf,
+    struct buf *ret_der) NODISCARD;
 /* PEM of a certificate in DER. */
 enum err ca_to_pem(struct span der, struct buf *ret_pem) NODISCARD;
 

@@ -14,7 +14,8 @@
 static enum err
 add(X509 *x, int nid, void *value, int critical)
 {
-	bool good = value != NULL && X509_add1_ext_i2d(x, nid, value, critical, X509V3_ADD_APPEND) == 1;
+	bool good =
+	    value != NULL && X509_add1_ext_i2d(x, nid, value, critical, X509V3_ADD_APPEND) == 1;
 
 	ERR_clear_error();
 	return good ? ERR_OK : ERR_SYS;
@@ -48,7 +49,7 @@ add_key_usage(X509 *x, bool authority)
 
 	if (good && authority)
 		good = ASN1_BIT_STRING_set_bit(bits, KU_KEY_CERT_SIGN_BIT, 1) == 1 &&
-		    ASN1_BIT_STRING_set_bit(bits, KU_CRL_SIGN_BIT, 1) == 1;
+		       ASN1_BIT_STRING_set_bit(bits, KU_CRL_SIGN_BIT, 1) == 1;
 	else if (good)
 		good = ASN1_BIT_STRING_set_bit(bits, KU_DIGITAL_SIGNATURE_BIT, 1) == 1;
 	e = good ? add(x, NID_key_usage, bits, CRITICAL) : ERR_NOMEM;
@@ -103,7 +104,8 @@ add_uri(X509 *x, const char *uri, int critical)
 	return e;
 }
 
-/* RFC 5280 section 4.2.1.2 leaves the method open; a hash of the public key is what others expect. */
+/* RFC 5280 section 4.2.1.2 leaves the method open; a hash of the public key is what others expect.
+ */
 static enum err
 add_subject_key_id(X509 *x)
 {
