@@ -301,6 +301,9 @@ journal_each(struct journal *j, journal_row_fn *fn, void *arg)
 		if (rc == SQLITE_DONE)
 			break;
 		e = rc == SQLITE_ROW ? give_row(st, fn, arg) : convert(j, rc);
+		if (rc == SQLITE_ROW && e != ERR_OK)
+			(void)snprintf(
+			    j->why, sizeof(j->why), "a row is not of the form that is written");
 	}
 	(void)sqlite3_reset(st);
 	return e;
