@@ -110,16 +110,16 @@ class Broker:
                 raise RuntimeError("sidekeyd ended: " + self.log())
         return self
 
-    def state(self):
+    def ready_word(self):
         p = subprocess.run(self.command("--json", "status"), capture_output=True, text=True)
         return json.loads(p.stdout).get("ready") if p.returncode in (0, 6) and p.stdout else None
 
     def answers(self):
         """Unsealed, with rules in force or waiting for the secret that they name."""
-        return self.state() in ("ready", "no_rules")
+        return self.ready_word() in ("yes", "no_rules")
 
     def ready(self):
-        return self.state() == "ready"
+        return self.ready_word() == "yes"
 
     def log(self):
         try:
