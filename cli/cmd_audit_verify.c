@@ -251,9 +251,7 @@ report(const struct cli *c, const struct verify_result *r, uint64_t written)
 		return report_json(r, good, cut);
 	report_text(r);
 	if (r->bad_line != 0)
-		return cli_fail(CLI_FAILED, "BAD: segment %u, line %llu (record %llu): %s",
-		    r->bad_segment, (unsigned long long)r->bad_line, (unsigned long long)r->bad_seq,
-		    r->why);
+		return cli_fail(CLI_FAILED, "BAD: %s", r->why);
 	if (r->anchor_missing)
 		return cli_fail(
 		    CLI_FAILED, "BAD: the anchor is not in this log: it was cut or replaced");

@@ -118,6 +118,9 @@ settle_out(const struct cli *c, struct import *im)
 	if (stat(im->path, &in) == 0 && in.st_dev == st.st_dev && in.st_ino == st.st_ino)
 		return cli_fail(
 		    CLI_USAGE, "--out is the file itself, which is never touched; name another");
+	if (!S_ISREG(st.st_mode))
+		return cli_fail(CLI_FAILED,
+		    "%s is there and is no ordinary file; name another with --out", im->out_path);
 	if (cli_given(c, "force") == NULL)
 		return cli_fail(CLI_FAILED,
 		    "%s is there already; remove it, or say --out or --force", im->out_path);

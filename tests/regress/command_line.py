@@ -1,0 +1,228 @@
+#!/usr/bin/python3
+"""The command line against a running broker: exit codes, how values get in and out, imports that happen whole or not at all."""
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from harness import broker, tap  # noqa: E402
+
+CANARY = "sk-ant-api03-CANARY0123456789CANARY"
+OTHER = "ghp_CANARY9876543210CANARY"
+
+
+def own(b, path):
+    if b.prefix:
+        subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", path], check=True)
+    return path
+
+
+def put_file(b, name, text):
+    path = f"{b.dir}/{name}"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(text)
+    return own(b, path)
+
+
+def exit_codes(t, b):
+    for want, args in ((0, ["status"]), (0, ["--help"]), (0, ["version"]), (2, []), (2, ["frob"]), (2, ["status", "--frob"]),
+                       (2, ["secret", "set", "x", "argv-value-0123456789"]), (2, ["secret", "set", "Bad Name"]),
+                       (3, ["secret", "show", "absent"]), (3, ["secret", "show", "absent", "--reveal"]), (3, ["secret", "history", "absent"]),
+                       (3, ["workload", "revoke", "absent"]), (3, ["upstream", "check", "absent"]), (3, ["import", "env", "absent", "--workload", "w"]),
+                       (2, ["audit", "export", "--since", "yesterday"]), (5, ["--run-dir", "/nonexistent", "status"]),
+                       (5, ["--run-dir", "/nonexistent", "secret", "show", "x", "--reveal"])):
+        p = b.cli(*args, check=False)
+        t.ok(p.returncode == want and (want == 0 or p.stderr.startswith("sidekey: ") and p.stdout == ""),
+             f"exit {want}: sidekey {' '.join(args)}", f"exit {p.returncode}\n{p.stdout}{p.stderr}")
+    p = b.cli("secret", "set", "x", "argv-value-0123456789", check=False)
+    t.ok("argv-value" not in p.stderr and "stdin" in p.stderr, "a value in argv is refused, and not repeated", p.stderr)
+
+
+def values(t, b):
+    b.cli("secret", "set", "one", stdin="value-of-one-1\n")
+    t.is_(b.cli("secret", "show", "one", "--reveal").stdout, "value-of-one-1", "from stdin, one newline cut; none added when it is no terminal")
+    b.cli("secret", "rotate", "one", "@" + put_file(b, "v", "value-of-one-2\r\n"))
+    t.is_(b.cli("secret", "show", "one", "--reveal").stdout, "value-of-one-2", "from a file")
+    t.is_(b.cli("secret", "show", "one", "--reveal", "--version", "1").stdout, "value-of-one-1", "the older version")
+    for words in (["list"], ["show", "one"], ["history", "one"]):
+        for flags in ([], ["--json"]):
+            t.ok("value-of" not in b.cli(*flags, "secret", *words).stdout, f"secret {' '.join(words)} {' '.join(flags)} has no value")
+    for what, value in (("empty", ""), ("a newline alone", "\n"), ("a line break inside", "a\nb"), ("a NUL", "a\0b"), ("too long", "x" * 16385)):
+        p = b.cli("secret", "set", "bad", stdin=value, check=False)
+        t.ok(p.returncode == 1 and b.cli("secret", "show", "bad", check=False).returncode == 3, f"refused: {what}", p.stderr)
+    b.cli("secret", "set", "long", stdin="x" * 16384 + "\n")
+    t.is_(len(b.cli("secret", "show", "long", "--reveal").stdout), 16384, "the longest")
+    t.ok("secret_reveal" in b.cli("audit", "export", "--secret", "one").stdout, "a reveal is audited")
+    rows = [json.loads(line) for line in b.cli("--json", "secret", "list").stdout.splitlines()]
+    t.ok([r["name"] for r in rows] == ["long", "one"] and rows[1]["active_version"] == 2, "--json: one object a line", rows)
+
+
+class Terminal:
+    """sidekey on a terminal of its own."""
+
+    def __init__(self, b, *args):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(b.dir)
+            argv = b.command(*args)
+            os.execvpe(argv[0], argv, {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
+        self.seen = b""
+
+    def expect(self, word, timeout=10):
+        end = time.monotonic() + timeout
+        while word not in self.seen:
+            ready = select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]
+            try:
+                data = os.read(self.fd, 4096) if ready else b""
+            except OSError:
+                data = b""
+            if not data:
+                return False
+            self.seen += data
+        self.seen = self.seen[self.seen.index(word) + len(word):]
+        return True
+
+    def type(self, text):
+        os.write(self.fd, text)
+
+    def end(self):
+        rest = self.seen
+        while True:
+            try:
+                data = os.read(self.fd, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            rest += data
+        rc = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.fd)
+        return rc, rest
+
+
+def prompt(t, b):
+    term = Terminal(b, "secret", "set", "typed")
+    t.ok(term.expect(b"typed (not shown): "), "it asks")
+    term.type(b"oops\x15typed-valueX\x7f-01\r")
+    t.ok(term.expect(b"once more: "), "it asks again")
+    term.type(b"typed-value-01\r")
+    rc, rest = term.end()
+    t.ok(rc == 0 and b"value" not in term.seen + rest, "stored, and not echoed", rest)
+    t.is_(b.cli("secret", "show", "typed", "--reveal").stdout, "typed-value-01", "Ctrl-U and backspace work")
+
+    term = Terminal(b, "secret", "set", "differ")
+    term.expect(b": ")
+    term.type(b"first-value-01\r")
+    term.expect(b": ")
+    term.type(b"other-value-01\r")
+    rc, rest = term.end()
+    t.ok(rc == 1 and b"not the same" in rest, "two different ones are refused", rest)
+
+    term = Terminal(b, "secret", "set", "given-up")
+    term.expect(b": ")
+    term.type(b"half\x03")
+    rc, rest = term.end()
+    t.ok(rc == 1 and b"given up" in rest, "Ctrl-C ends it with the terminal restored", rest)
+    for name in ("differ", "given-up"):
+        t.is_(b.cli("secret", "show", name, check=False).returncode, 3, f"{name} was not stored")
+
+
+ENV = f"""# comment {OTHER}
+export ANTHROPIC_API_KEY="{CANARY}"
+STRIPE_KEY='plain-secret-0123456789'
+DATABASE_URL=postgres://u:p@db/x
+LOG_LEVEL=debug
+"""
+
+
+def import_whole(t, b):
+    env = put_file(b, "stack/.env", ENV)
+    own(b, f"{b.dir}/stack")
+    p = b.cli("import", "env", env, "--workload", "agent,team/bot", "--take", "STRIPE_KEY", "--dry-run")
+    t.ok(not os.path.exists(env + ".sidekey") and b.cli("workload", "list", "--json").stdout == "", "--dry-run does nothing", p.stdout)
+    p = b.cli("--json", "import", "env", env, "--workload", "agent,team/bot", "--take", "STRIPE_KEY")
+    report = {r["variable"]: r for r in map(json.loads, p.stdout.splitlines())}
+    t.ok("CANARY" not in p.stdout + p.stderr and "plain-secret" not in p.stdout + p.stderr, "the report has no value")
+    t.ok(report["ANTHROPIC_API_KEY"]["upstream"] == "anthropic" and report["STRIPE_KEY"]["secret"] == "stripe-key"
+         and report["DATABASE_URL"]["action"] == "left" and "password" in report["DATABASE_URL"]["note"], "it says what was taken and left", report)
+    t.is_(open(env).read(), ENV, "the original is as it was")
+    new = open(env + ".sidekey").read()
+    t.ok("CANARY" not in new and "plain-secret" not in new, "no key in the new file", new)
+    t.is_(os.stat(env + ".sidekey").st_mode & 0o777, 0o600, "mode 0600")
+    sh = subprocess.run(["sh", "-c", f'. "{env}.sidekey" && printf "%s|%s|%s|%s" "$ANTHROPIC_API_KEY" "$STRIPE_KEY" "$DATABASE_URL" "$LOG_LEVEL"'],
+                        capture_output=True, text=True).stdout.split("|")
+    t.ok(sh[0].startswith("sk-ant-api03-") and len(sh[0]) == len(CANARY) and len(sh[1]) == 23
+         and sh[2:] == ["postgres://u:p@db/x", "debug"], "every variable is there, in shape", sh)
+    t.is_(b.cli("secret", "show", "anthropic-api-key", "--reveal").stdout, CANARY, "the key is in the store")
+    t.ok(b.json("secret", "show", "stripe-key")["exposed"], "and marked exposed")
+    t.is_(b.json("policy", "explain", "team/bot", "anthropic", "POST", "/v1/messages")["verdict"], "allow", "the policy allows what clients need")
+    t.ok(b.json("status")["workloads"] == 2, "the workloads are known")
+    p = b.cli("import", "env", env, "--workload", "agent", check=False)
+    t.ok(p.returncode == 1 and "already" in p.stderr and CANARY not in p.stderr, "a second import is refused", p.stderr)
+    put_file(b, "stack/.env", ENV.replace(CANARY, CANARY + "2"))
+    b.cli("import", "env", env, "--workload", "agent,team/bot", "--force")
+    t.is_(b.cli("secret", "show", "anthropic-api-key", "--reveal").stdout, CANARY + "2", "--force rotates")
+    t.is_([f for f in os.listdir(f"{b.conf}/policies") + os.listdir(f"{b.dir}/stack") if f.endswith((".new", ".old"))], [], "nothing is left lying about")
+
+
+def import_nothing(t, b):
+    """The broker's own folder does not compile, the one named here does: so the reload fails, late."""
+    conf = f"{b.dir}/conf2"
+    for d in ("upstreams", "policies"):
+        os.makedirs(f"{conf}/{d}")
+    old = "policy: late\nworkloads: [late]\nuse: {anthropic: {allow: [\"GET /old\"]}}\n"
+    put_file(b, "conf2/policies/late.yaml", old)
+    own(b, conf)
+    env = put_file(b, "late/.env", f"ANTHROPIC_API_KEY={CANARY}3\nGITHUB_TOKEN={OTHER}\n")
+    own(b, f"{b.dir}/late")
+    broken = put_file(b, "conf/policies/broken.yaml", "policy: broken\n")
+    before = b.json("status")["generation"]
+    p = b.cli("--config-dir", conf, "import", "env", env, "--workload", "late", "--force", check=False)
+    t.ok(p.returncode == 1 and "broken.yaml" in p.stderr and "taken back" in p.stderr, "a late failure is told", p.stderr)
+    t.is_(os.listdir(f"{conf}/upstreams") + os.listdir(f"{conf}/policies"), ["late.yaml"], "no new file")
+    t.is_(open(f"{conf}/policies/late.yaml").read(), old, "the replaced one is back")
+    t.is_(os.listdir(f"{b.dir}/late"), [".env"], "no .env.sidekey")
+    t.is_(b.cli("secret", "show", "anthropic-api-key", "--reveal").stdout, CANARY + "2", "what was active still is")
+    t.is_(b.cli("secret", "show", "github-token", "--reveal", check=False).returncode == 0, False, "the new value is gone")
+    t.ok(all(r["name"] != "late" for r in map(json.loads, b.cli("--json", "workload", "list").stdout.splitlines())), "no new workload")
+    t.is_(b.json("status")["generation"], before, "the rules in force are the same")
+    os.unlink(broken)
+    b.cli("--config-dir", conf, "import", "env", env, "--workload", "late", "--force")
+    t.is_(b.cli("secret", "show", "github-token", "--reveal").stdout, OTHER, "the same import works afterwards")
+
+
+def audit(t, b):
+    p = b.cli("audit", "verify")
+    t.ok("anchor:" in p.stdout, "verify asks the broker", p.stdout)
+    follow = subprocess.Popen(b.command("--json", "audit", "tail", "-n", "0", "-f"), stdout=subprocess.PIPE, text=True)
+    os.set_blocking(follow.stdout.fileno(), True)
+    time.sleep(0.3)  # the start of another process: there is no event to wait for
+    b.workload("followed")
+    line = follow.stdout.readline()
+    follow.send_signal(signal.SIGTERM)
+    follow.wait()
+    t.ok('"workload":"followed"' in line, "tail -f shows what comes", line)
+    t.is_(len(b.cli("audit", "tail", "-n", "3").stdout.splitlines()), 3, "tail -n")
+    b.stop()
+    p = b.cli("audit", "verify", "--dir", f"{b.state}/audit")
+    t.ok("proven:" in p.stdout, "offline, with the key beside it", p.stdout)
+    anchor = json.loads(b.cli("--json", "audit", "verify", "--dir", f"{b.state}/audit").stdout)["anchor"]
+    t.is_(b.cli("audit", "verify", "--dir", f"{b.state}/audit", "--anchor", anchor).returncode, 0, "the anchor is found")
+    t.is_(b.cli("audit", "verify", "--dir", f"{b.state}/audit", "--anchor", "00" * 32, check=False).returncode, 1, "another is missed")
+
+
+def main(t):
+    with broker.Broker() as b:
+        b.start()
+        for part in (exit_codes, values, prompt, import_whole, import_nothing, audit):
+            part(t, b)
+        t.ok("CANARY" not in b.log() and "value-of" not in b.log(), "no value in the log")
+
+
+tap.Tap().run(main)
