@@ -276,11 +276,11 @@ serve(struct shim *s)
 	s->forward.uplinks = &s->uplinks;
 	s->forward.identity = &s->identity;
 	s->forward.renew = &s->renew;
-	if (shim_sandbox_enter() != ERR_OK)
-		return fail("seccomp", "the list of system calls was not accepted");
 	if (shim_renew_start(&s->renew) != ERR_OK ||
 	    shim_forward_start(&s->forward, s->listen_fd) != ERR_OK)
 		return fail("forwarding", "no memory");
+	if (shim_sandbox_enter() != ERR_OK)
+		return fail("seccomp", "the list of system calls was not accepted");
 	if (loop_run(s->loop) != ERR_OK)
 		return fail("the event loop", strerror(errno));
 	return s->init.status;
