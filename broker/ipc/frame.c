@@ -98,7 +98,8 @@ enum err
 frame_receive(int fd, struct buf *frame, int *ret_fd)
 {
 	union fd_space space = { 0 };
-	struct msghdr m = { .msg_control = space.bytes, .msg_controllen = sizeof space.bytes };
+	/* CMSG_LEN, not CMSG_SPACE: in its padding a second descriptor would come, and stay */
+	struct msghdr m = { .msg_control = space.bytes, .msg_controllen = CMSG_LEN(sizeof(int)) };
 	struct iovec iov;
 	ssize_t n;
 	int got;
