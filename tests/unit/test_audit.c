@@ -369,15 +369,20 @@ test_speed(void)
 		.rule = span_str("GET /repos/acme/**"),
 		.rules_digest = digest,
 		.trace_id = trace };
-	int64_t start;
+	int64_t spent_us = 0;
 	uint64_t seq;
 
 	fixture_init(&f, 64 * MIB);
-	start = clock_mono_us();
-	for (int i = 0; i < 20000; i++)
-		must(audit_append(f.audit, &r, 3, NOW * INT64_C(1000) + i, &seq) == ERR_OK);
-	printf("# %.2f us a record\n", (double)(clock_mono_us() - start) / 20000);
-	is_err(audit_sync(f.audit, f.now_s), ERR_OK, "speed: 20 000 records in one sync");
+	for (int batch = 0; batch < 200; batch++) {
+		int64_t start = clock_mono_us();
+
+		for (int i = 0; i < 100; i++)
+			must(audit_append(f.audit, &r, 3, NOW * INT64_C(1000) + i, &seq) == ERR_OK);
+		spent_us += clock_mono_us() - start;
+		must(audit_sync(f.audit, f.now_s) == ERR_OK);
+	}
+	ok(audit_durable_seq(f.audit) >= 20000, "speed: %.2f us a record, without the sync",
+	    (double)spent_us / 20000);
 }
 
 int

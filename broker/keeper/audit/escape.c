@@ -65,7 +65,7 @@ unit(const uint8_t *p, size_t left, char out[UNIT_MAX], size_t *ret_used)
 	size_t len = decode(p, left, &code);
 
 	*ret_used = len == 0 ? 1 : len;
-	if (len == 0)
+	if (len == 0 || code == 0) /* many readers of JSON refuse \u0000, and with it the line */
 		return escape_code(out, 0xfffd);
 	if (code == '"' || code == '\\') {
 		out[0] = '\\';

@@ -4,7 +4,7 @@
  * Limits: max bytes of output, 16 at least; the rest is cut and marked by U+2026.   Failure: none.
  *
  * Quote, backslash, controls, and what moves a terminal's cursor or turns its text round (C1, bidirectional marks, line separators) become
- * escapes; what is not UTF-8 becomes \ufffd.
+ * escapes; what is not UTF-8, and NUL, becomes \ufffd.
  */
 #ifndef AUDIT_ESCAPE_H
 #define AUDIT_ESCAPE_H

@@ -55,7 +55,8 @@ put_label(char *dst, const char *name)
 char *
 audit_put_number(char *dst, const char *name, uint64_t v)
 {
-	return put_digits(put_label(dst, name), v);
+	/* JSON parsers read 63 bits and refuse the line beyond them. */
+	return put_digits(put_label(dst, name), v > INT64_MAX ? INT64_MAX : v);
 }
 
 /* These are public values: a table look-up tells nobody anything. */

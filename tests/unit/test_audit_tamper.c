@@ -1,0 +1,280 @@
+#include "tests/unit/audit_fixture.h"
+
+#define MIB ((size_t)1 << 20)
+
+/*
+ * The log under test, one segment: line 0 header; 1-4 records 1-4; 5 checkpoint (record 5); 6-9
+ * records 6-9; 10 checkpoint (record 10); 11-13 records 11-13 (unproven, as a crash leaves them).
+ */
+static void
+fill(struct fixture *f, struct buf *b)
+{
+	fixture_init(f, 64 * MIB);
+	for (int round = 0; round < 2; round++) {
+		add_many(f, 4);
+		f->now_s += AUDIT_CHECKPOINT_S;
+		must(audit_sync(f->audit, f->now_s) == ERR_OK);
+	}
+	add_many(f, 3);
+	segment_load(f, 1, b);
+	fixture_shut(f);
+	must(count_lines(buf_span(b)) == 14);
+}
+
+/* Lines in the order of an array that ends with -1. */
+static void
+pick(const struct buf *from, const int *order, struct buf *to)
+{
+	buf_clear(to);
+	for (; *order >= 0; order++)
+		must(buf_append_span(to, line_at(buf_span(from), *order)) == ERR_OK);
+}
+
+static const struct {
+	const char *what;
+	int order[20];
+	uint64_t bad_line, bad_seq, proven;
+	enum err open; /* what the keeper says */
+} orders[] = {
+	{ "untouched", { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 0, 0, 10, ERR_OK },
+	{ "deleted record", { 0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 3, 2, 0, ERR_OK },
+	{ "deleted record in the second interval",
+	    { 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, -1 }, 8, 7, 5, ERR_OK },
+	{ "doubled record", { 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 4, 3, 0,
+	    ERR_OK },
+	{ "swapped records", { 0, 1, 3, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 3, 2, 0,
+	    ERR_OK },
+	{ "swapped intervals", { 0, 6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 11, 12, 13, -1 }, 2, 1, 0,
+	    ERR_AUTH },
+	{ "deleted interval", { 0, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 2, 1, 0, ERR_OK },
+	{ "deleted checkpoint", { 0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 6, 5, 0,
+	    ERR_OK },
+	{ "no header", { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 1, 1, 0, ERR_AUTH },
+	{ "two headers", { 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, -1 }, 2, 1, 0, ERR_OK },
+	{ "unproven record deleted", { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, -1 }, 13, 12, 10,
+	    ERR_AUTH },
+	{ "unproven records swapped", { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 11, 13, -1 }, 12, 11,
+	    10, ERR_AUTH },
+	{ "unproven end cut", { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, -1 }, 0, 0, 10, ERR_AUTH },
+	{ "cut at a checkpoint", { 0, 1, 2, 3, 4, 5, -1 }, 0, 0, 5, ERR_AUTH },
+};
+
+static void
+test_orders(void)
+{
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
+
+	for (size_t i = 0; i < COUNT(orders); i++) {
+		AUTO(fixture_close) struct fixture f;
+		struct verify_result r;
+
+		fill(&f, &b);
+		pick(&b, orders[i].order, &edited);
+		segment_store(&f, 1, buf_span(&edited));
+		r = verify_all(&f, NULL);
+		ok(r.bad_line == orders[i].bad_line && r.bad_seq == orders[i].bad_seq &&
+			r.proven_seq == orders[i].proven,
+		    "%s: line %llu, record %llu, proven %llu: %s", orders[i].what,
+		    (unsigned long long)r.bad_line, (unsigned long long)r.bad_seq,
+		    (unsigned long long)r.proven_seq, r.why);
+		is_err(fixture_open(&f, 13), orders[i].open, "  and at a start");
+	}
+}
+
+/* Any byte of a proven log: never fewer complaints than one. */
+static void
+test_every_byte(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+	size_t noticed = 0, end;
+
+	fill(&f, &b);
+	end = (size_t)(line_at(buf_span(&b), 11).p - b.data);
+	for (size_t i = 0; i < end; i++) {
+		struct verify_result r;
+
+		b.data[i] ^= (uint8_t)(1u << i % 7);
+		segment_store(&f, 1, buf_span(&b));
+		r = verify_all(&f, NULL);
+		noticed += r.bad_line != 0;
+		b.data[i] ^= (uint8_t)(1u << i % 7);
+	}
+	ok(noticed == end, "every byte: %zu of %zu changes of a proven log are noticed", noticed,
+	    end);
+}
+
+/* Behind the last checkpoint only the keeper can tell; and it does, byte by byte. */
+static void
+test_every_unproven_byte(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+	size_t noticed = 0, start, end;
+
+	fill(&f, &b);
+	start = (size_t)(line_at(buf_span(&b), 11).p - b.data);
+	end =
+	    (size_t)(line_at(buf_span(&b), 13).p - b.data); /* the last line could pass for torn */
+	for (size_t i = start; i < end; i++) {
+		uint8_t kept = b.data[i];
+
+		b.data[i] = kept == 'x' ? 'y' : 'x';
+		segment_store(&f, 1, buf_span(&b));
+		noticed += fixture_open(&f, 13) == ERR_AUTH;
+		fixture_shut(&f);
+		b.data[i] = kept;
+	}
+	ok(noticed == end - start, "unproven: %zu of %zu changes are noticed at a start", noticed,
+	    end - start);
+}
+
+static void
+test_torn(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+	bool good = true;
+	size_t start;
+
+	fill(&f, &b);
+	start = (size_t)(line_at(buf_span(&b), 13).p - b.data);
+	for (size_t len = start + 1; len < b.len; len += 13) {
+		struct verify_result r;
+
+		segment_store(&f, 1, span_of(b.data, len));
+		r = verify_all(&f, NULL);
+		good = good && r.bad_line == 0 && r.torn && r.last_seq == 12;
+		good = good && fixture_open(&f, 12) == ERR_OK && audit_seq(f.audit) == 13;
+		fixture_shut(&f);
+		r = verify_all(&f, NULL);
+		good = good && r.bad_line == 0 && r.proven_seq == 14;
+		empty_dir(f.dir);
+	}
+	ok(good, "torn: cut anywhere in the last line, it opens, says so and verifies");
+	memset(b.data + start, 0, b.len - start);
+	segment_store(&f, 1, buf_span(&b));
+	is_err(fixture_open(&f, 12), ERR_OK, "torn: blocks that never reached the disk");
+	ok(audit_seq(f.audit) == 13, "torn: are on record");
+}
+
+static void
+test_anchor(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+	struct verify_result whole, r;
+
+	fill(&f, &b);
+	segment_store(&f, 1, buf_span(&b));
+	whole = verify_all(&f, NULL);
+	r = verify_all(&f, whole.anchor);
+	ok(r.bad_line == 0 && !r.anchor_missing, "anchor: met");
+	segment_store(&f, 1, span_of(b.data, (size_t)(line_at(buf_span(&b), 6).p - b.data)));
+	r = verify_all(&f, whole.anchor);
+	ok(r.bad_line == 0 && r.anchor_missing && r.proven_seq == 5,
+	    "anchor: a cut log does not meet it");
+	r = verify_all(&f, r.anchor);
+	ok(!r.anchor_missing, "anchor: an earlier one is met");
+}
+
+/* Whole segments: removed in the middle, swapped, taken from another log, repeated. */
+static void
+test_segments(void)
+{
+	AUTO(fixture_close) struct fixture f, other;
+	AUTO(buf_wipe) struct buf s1 = BUF_MAX(MIB), s2 = BUF_MAX(MIB);
+	AUTO(buf_wipe) struct buf s3 = BUF_MAX(MIB), foreign = BUF_MAX(MIB);
+	struct verify_result r;
+
+	fixture_init(&f, MIB / 2);
+	fixture_init(&other, MIB / 2);
+	add_many(&f, 700);
+	add_many(&other, 700);
+	fixture_shut(&f);
+	fixture_shut(&other);
+	segment_load(&f, 1, &s1);
+	segment_load(&f, 2, &s2);
+	segment_load(&f, 3, &s3);
+	segment_load(&other, 2, &foreign);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.proven_seq == r.last_seq, "segments: as they are");
+	segment_store(&f, 2, SPAN_NONE);
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 3 && r.bad_line == 1, "segments: an emptied one: %s", r.why);
+	segment_store(&f, 2, buf_span(&s3));
+	segment_store(&f, 3, buf_span(&s2));
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 2 && r.bad_line == 1, "segments: swapped: %s", r.why);
+	segment_store(&f, 3, buf_span(&s3));
+	segment_store(&f, 2, buf_span(&foreign));
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 2 && r.bad_line == 1, "segments: of another log: %s", r.why);
+	segment_store(&f, 2, span_of(s2.data, s2.len / 2));
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 2 && r.bad_line > 1, "segments: half of one: %s", r.why);
+	segment_store(&f, 2, buf_span(&s2));
+	segment_store(&f, 1, SPAN_NONE);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.first_seq > 1, "segments: the first is gone: the rest verifies");
+}
+
+/* Changing a line and giving it a fitting mac takes the key of the interval, and that one is
+ * published with a signature. */
+static void
+test_forged_record(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+	struct audit_line checkpoint, record;
+	uint8_t zero[HASH_LEN] = { 0 }, mac[HASH_LEN];
+	struct verify_result r;
+	struct span line;
+	char *digits;
+
+	fill(&f, &b);
+	line = line_at(buf_span(&b), 5);
+	must(audit_line_scan(span_of(line.p, line.len - 1), &checkpoint) == ERR_OK);
+	line = line_at(buf_span(&b), 1);
+	digits = memmem(line.p, line.len, "acme/0", 6);
+	must(digits != NULL);
+	digits[5] = '9';
+	must(audit_line_scan(span_of(line.p, line.len - 1), &record) == ERR_OK);
+	crypto_chain(checkpoint.key, zero, record.maced, mac);
+	digits = memmem(line.p, line.len, ",\"mac\":\"", 8);
+	for (int i = 0; i < HASH_LEN; i++)
+		(void)snprintf(digits + 8 + 2 * i, 3, "%02x", mac[i]);
+	digits[8 + 2 * HASH_LEN] = '"';
+	segment_store(&f, 1, buf_span(&b));
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 3 && r.proven_seq == 0,
+	    "forged: with the published key, the next record gives it away: %s", r.why);
+}
+
+static void
+test_wrong_key(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+	struct verify_result r;
+
+	fill(&f, &b);
+	f.public_key[3] ^= 1;
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 1 && r.proven_seq == 0, "wrong public key: %s", r.why);
+}
+
+int
+main(void)
+{
+	must(crypto_init() == ERR_OK && secret_arena_init(1u << 20) == ERR_OK);
+	test_orders();
+	test_every_byte();
+	test_every_unproven_byte();
+	test_torn();
+	test_anchor();
+	test_segments();
+	test_forged_record();
+	test_wrong_key();
+	return done();
+}
