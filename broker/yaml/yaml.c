@@ -142,6 +142,8 @@ read_key(struct reader *r, struct yaml_node **ret_n)
 	if (n->text[0] == '\0')
 		return yaml_error(r->error, r->file, n, "a key is empty");
 	n->kind = YAML_STRING;
+	n->integer = 0;
+	n->boolean = false;
 	*ret_n = n;
 	n = NULL; /* given away */
 	return ERR_OK;
