@@ -131,7 +131,8 @@ relay(const struct redact *r, const struct piece *p, size_t first, size_t step, 
 		go = redact_scan(r, &b, last);
 		if (go > b.len || b.len - go > redact_held_max(r) || (last && go != b.len))
 			return false;
-		memcpy(out + done_len, b.data, go);
+		if (go > 0)
+			memcpy(out + done_len, b.data, go);
 		done_len += go;
 		buf_consume(&b, go);
 		if (last)
