@@ -14,8 +14,10 @@ static const char *
 check_identity(struct question *q)
 {
 	q->cert = identity_certificate(&q->k->identity, q->d->serial);
-	if (q->cert != NULL)
+	if (q->cert != NULL) {
 		q->workload = q->cert->instance->workload;
+		q->view = policies_view(&q->k->policies, q->workload->name);
+	}
 	return identity_refusal(q->cert, q->now_s);
 }
 
@@ -58,7 +60,6 @@ check_rules(struct question *q)
 {
 	const struct decide *d = q->d;
 
-	q->view = policies_view(&q->k->policies, q->workload->name);
 	q->upstream = rules_upstream(q->view, d->upstream);
 	if (q->upstream != NULL)
 		q->upstream_name = policies_upstream_name(

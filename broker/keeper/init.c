@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +18,6 @@
 #include "common/sys.h"
 #include "common/text.h"
 
-#define ARENA_LEN (256u << 10)
 #define AUDIT_BYTES_MAX (1u << 30) /* of this one run: the daemon has its own setting */
 #define EXIT_USAGE 2
 
@@ -33,6 +31,7 @@ struct init {
 	struct kv *kv;
 	struct ca *ca;
 	struct audit *audit;
+	bool made_dir, made_audit_dir, made_key, made_store; /* by this run: undone when it fails */
 	char why[512];
 };
 
@@ -58,11 +57,12 @@ static enum err PRINTF(3, 4) because(struct init *i, enum err e, const char *fmt
 }
 
 static enum err
-make_dir(struct init *i, const char *path)
+make_dir(struct init *i, const char *path, bool *ret_made)
 {
 	struct stat st;
 
-	if (mkdir(path, 0700) == 0)
+	*ret_made = mkdir(path, 0700) == 0;
+	if (*ret_made)
 		return ERR_OK;
 	if (errno != EEXIST || lstat(path, &st) != 0)
 		return because(i, ERR_IO, "%s cannot be made: %s.", path, strerror(errno));
@@ -85,6 +85,7 @@ make_key_file(struct init *i)
 	if (fd < 0)
 		return because(i, errno == EEXIST ? ERR_EXISTS : ERR_IO,
 		    "The key file %s cannot be made: %s.", i->key_file, strerror(errno));
+	i->made_key = true;
 	if (fchmod(fd, 0400) != 0 || sys_write_all(fd, secret_bytes(i->kek), KEY_LEN) != ERR_OK ||
 	    sys_fsync(fd) != 0)
 		return because(i, ERR_IO, "The key file %s cannot be written.", i->key_file);
@@ -136,6 +137,7 @@ make_store(struct init *i)
 		e = kv_create(i->state_dir, &i->meta, i->ring);
 	if (e == ERR_EXISTS)
 		return because(i, e, "There is a store in %s already.", i->state_dir);
+	i->made_store = e == ERR_OK;
 	if (e == ERR_OK)
 		e = kv_open(i->state_dir, &i->kv, i->why, sizeof i->why);
 	return e == ERR_OK ? kv_unseal(i->kv, i->ring, no_row, NULL, i->why, sizeof i->why) : e;
@@ -152,7 +154,7 @@ make_log(struct init *i)
 	enum err e;
 
 	(void)snprintf(dir, sizeof dir, "%s/audit", i->state_dir);
-	e = make_dir(i, dir);
+	e = make_dir(i, dir, &i->made_audit_dir);
 	if (e == ERR_OK)
 		e = audit_open(&s, i->ring, 0, clock_wall_s(), &i->audit, i->why, sizeof i->why);
 	if (e == ERR_OK)
@@ -205,7 +207,7 @@ static enum err
 run(struct init *i)
 {
 	char store[1100];
-	enum err e = make_dir(i, i->state_dir);
+	enum err e = make_dir(i, i->state_dir, &i->made_dir);
 
 	(void)snprintf(store, sizeof store, "%s/store.db", i->state_dir);
 	if (e == ERR_OK && access(store, F_OK) == 0) /* before a key file is made for nothing */
@@ -219,6 +221,37 @@ run(struct init *i)
 	if (e == ERR_OK)
 		e = make_ca(i);
 	return e == ERR_OK ? write_outputs(i) : e;
+}
+
+static void
+undo_file(const struct init *i, const char *name)
+{
+	char path[1100];
+
+	(void)snprintf(path, sizeof path, "%s/%s", i->state_dir, name);
+	(void)sys_unlink(path);
+}
+
+/* Half a store would be in the way of the next attempt. Only what this run made goes. */
+static void
+undo(struct init *i)
+{
+	static const char *const files[] = { "store.db", "store.db-wal", "lock", "audit.pub",
+		"ca.pem" };
+	char dir[1100];
+
+	init_close(i);
+	for (size_t n = 0; i->made_store && n < COUNT(files); n++)
+		undo_file(i, files[n]);
+	if (i->made_audit_dir) {
+		undo_file(i, "audit/00000001.jsonl");
+		(void)snprintf(dir, sizeof dir, "%s/audit", i->state_dir);
+		(void)rmdir(dir);
+	}
+	if (i->made_key)
+		(void)sys_unlink(i->key_file);
+	if (i->made_dir)
+		(void)rmdir(i->state_dir);
 }
 
 static int
@@ -286,20 +319,18 @@ parse(struct init *i, int argc, char **argv)
 int
 init_run(int argc, char **argv)
 {
-	AUTO(init_close) struct init i = { .method = UNSEAL_NONE };
-	const struct rlimit no_core = { 0, 0 };
+	struct init i = { .method = UNSEAL_NONE };
 	const char *wrong = parse(&i, argc, argv);
 	enum err e;
 
 	if (wrong != NULL)
 		return usage(wrong);
 	umask(077);
-	(void)setrlimit(RLIMIT_CORE, &no_core);
-	e = crypto_init();
-	if (e == ERR_OK)
-		e = secret_arena_init(ARENA_LEN);
-	if (e == ERR_OK)
-		e = run(&i);
+	e = run(&i);
+	if (e != ERR_OK)
+		undo(&i);
+	else
+		init_close(&i);
 	if (e == ERR_OK)
 		return 0;
 	fprintf(stderr, "sidekey-keeper init: %s\n", i.why[0] != '\0' ? i.why : err_name(e));

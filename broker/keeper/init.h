@@ -11,7 +11,7 @@
 
 #define INIT_PASSPHRASE_MIN 8
 
-/* argv behind "init". Returns the exit code. */
+/* argv from "init" on; crypto and arena are there. Returns the exit code. */
 int init_run(int argc, char **argv);
 
 #endif

@@ -14,7 +14,7 @@ fill_store(struct keeper *k, struct status *s)
 
 	s->generation = policies_generation(&k->policies);
 	s->store_revision = kv_revision(k->kv);
-	s->audit_seq = audit_seq(k->audit);
+	s->audit_seq = audit_durable_seq(k->audit); /* what a reader of the files must find */
 	if (digest != NULL)
 		memcpy(s->rules_digest, digest, sizeof s->rules_digest);
 	(void)span_copy_str(span_str(k->policies.error), s->rules_error, sizeof s->rules_error);

@@ -2,6 +2,7 @@
 #include "broker/keeper/ops.h"
 #include "broker/keeper/rekey.h"
 #include "broker/keeper/seal.h"
+#include "common/log.h"
 
 enum err
 ops_unseal(struct ask *a)
@@ -34,6 +35,7 @@ ops_seal(struct ask *a)
 		return ERR_PROTO;
 	seal_record(a->keeper, "seal", a->uid);
 	seal_now(a->keeper);
+	log_warn("sealed by uid %u", a->uid);
 	return ERR_OK;
 }
 

@@ -168,18 +168,11 @@ may_ask(const struct ucred *who)
 	return who->uid == 0 || who->uid == getuid();
 }
 
-static void
-accept_one(struct keeper *k, int fd)
+void
+peer_add_cli(struct keeper *k, int fd, uint32_t uid)
 {
-	struct ucred who = { .uid = UINT32_MAX };
-	socklen_t len = sizeof who;
 	struct peer *p;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || !may_ask(&who)) {
-		log_warn("uid %u was refused on keeper.sock", who.uid);
-		sys_close(fd);
-		return;
-	}
 	if (k->peers.count >= PEERS_MAX) {
 		log_warn("too many command lines at once");
 		sys_close(fd);
@@ -189,7 +182,21 @@ accept_one(struct keeper *k, int fd)
 	if (p == NULL)
 		return;
 	p->has_uid = true;
-	p->uid = who.uid;
+	p->uid = uid;
+}
+
+static void
+accept_one(struct keeper *k, int fd)
+{
+	struct ucred who = { .uid = UINT32_MAX };
+	socklen_t len = sizeof who;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || !may_ask(&who)) {
+		log_warn("uid %u was refused on keeper.sock", who.uid);
+		sys_close(fd);
+		return;
+	}
+	peer_add_cli(k, fd, who.uid);
 }
 
 static void

@@ -47,6 +47,8 @@ struct peers {
 /* A link that sidekeyd made; fd is taken. One of the same role and index that is still there is
  * closed first. */
 void peer_add(struct keeper *k, enum role role, uint8_t index, int fd);
+/* A command line that was accepted; fd is taken. uid: the kernel's word. */
+void peer_add_cli(struct keeper *k, int fd, uint32_t uid);
 /* Accepts command lines on keeper.sock; fd is taken. */
 void peer_listen(struct keeper *k, int fd);
 struct peer *peer_find(const struct peers *ps, uint64_t number); /* NULL: gone */

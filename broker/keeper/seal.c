@@ -34,7 +34,6 @@ seal_now(struct keeper *k)
 			flights_end_peer(k, p);
 	(void)!keeper_sync(k);
 	keeper_close(k);
-	log_warn("sealed");
 	keeper_tell_state(k);
 }
 

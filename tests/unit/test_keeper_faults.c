@@ -1,0 +1,227 @@
+/* A disk that is full, a passphrase, a clock that lies: against a whole keeper. */
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "tests/lib/keeper_rig.h"
+#include "tests/lib/tap.h"
+
+static char any[] = "/**", empty[] = "", name[] = "agent", header[] = "x-key",
+	    value[] = "{credential}", shape[] = "{random}";
+static char *names[] = { name };
+static struct pattern allow[] = { { "*", any } };
+static struct upstream upstream = { .name = "api",
+	.host = "api.test",
+	.port = 443,
+	.base_path = empty,
+	.secret = "key",
+	.inject = INJECT_HEADER,
+	.inject_name = header,
+	.inject_value = value,
+	.placeholder = shape };
+static struct use use = { .upstream = 0, .allow = allow, .allow_count = 1 };
+static struct policy policy = {
+	.name = "agent", .workloads = names, .workload_count = 1, .uses = &use, .use_count = 1
+};
+static struct rules rules = {
+	.upstreams = &upstream, .upstream_count = 1, .policies = &policy, .policy_count = 1
+};
+static uint8_t serial[SERIAL_LEN];
+
+static struct rig_answer
+decide(void)
+{
+	struct decide d = {
+		.upstream = span_str("api"), .method = span_str("GET"), .target = span_str("/x")
+	};
+	struct rig_answer a;
+
+	memcpy(d.serial, serial, SERIAL_LEN);
+	a = rig_decide(d);
+	if (a.allowed)
+		rig_finish(a.allow.seq);
+	return a;
+}
+
+/* Files may not grow beyond len: write(2) gives EFBIG, as ENOSPC on a full disk. */
+static void
+limit_files(rlim_t len)
+{
+	struct rlimit r = { len, RLIM_INFINITY };
+
+	must(setrlimit(RLIMIT_FSIZE, &r) == 0);
+}
+
+static void
+test_full_disk(void)
+{
+	struct rig_answer a = decide();
+	struct rig_msg *m = NULL;
+	int denied = 0;
+
+	ok(a.allowed, "before: allowed");
+	limit_files(1);
+	for (int i = 0; i < 3; i++) {
+		a = decide();
+		denied += !a.allowed && a.deny.status == 503 &&
+			  strcmp(a.deny.code, "audit_unavailable") == 0;
+	}
+	ok(denied == 3, "a disk that takes nothing: nothing is handed out");
+	ok(rig.k->flights.by_seq.count == 0, "nor in flight");
+	ok(keeper_ready(rig.k) == READY_AUDIT_FAILING, "and the state says so");
+	is_err(rig_secret("key", "other", 0), ERR_IO, "nothing is changed");
+	is_err(rig_workload("more"), ERR_IO, "nor added");
+	ok(identity_workload(&rig.k->identity, "more") == NULL, "not in memory either");
+	limit_files(RLIM_INFINITY);
+	rig_forget(&rig.gateway);
+	for (int i = 0; i < RIG_TURNS && m == NULL; i++)
+		m = keeper_ready(rig.k) == READY_YES ? rig_wait(&rig.gateway, GK_STATE, GK_STATE)
+						     : (rig_turn(), NULL);
+	ok(m != NULL && m->body.data[0] == READY_YES,
+	    "the disk is back: it goes on by itself, and gateways are told");
+	a = decide();
+	ok(a.allowed && strcmp(a.value, "the-key") == 0, "with what it had");
+	rig_stop();
+	rig_start();
+	is_err(rig_rules(&rules).e, ERR_OK, "the log holds after a restart");
+	ok(decide().allowed, "and so does the store");
+}
+
+/* The log said "tomorrow": somebody set the clock back, or forward before. */
+static void
+test_clock(void)
+{
+	struct rig_answer a;
+
+	rig.k->floor.base_ms += 86400 * 1000;
+	a = decide();
+	ok(!a.allowed && strcmp(a.deny.code, "certificate_expired") == 0,
+	    "a day later the certificate has expired");
+	rig_stop();
+	rig_start();
+	ok(keeper_ready(rig.k) == READY_CLOCK, "a log that is a day ahead: not ready");
+	a = decide();
+	ok(!a.allowed && strcmp(a.deny.code, "clock") == 0, "nothing is allowed");
+	rig_stop();
+	rig.accept_clock = true;
+	rig_start();
+	ok(keeper_ready(rig.k) == READY_NO_RULES, "until the operator accepts the clock");
+	ok(keeper_now_s(rig.k) - clock_wall_s() <= 1, "which counts then");
+	ok(rig_audit_count("clock_accepted") == 1, "and is written down");
+	rig.accept_clock = false;
+	rig_stop();
+	rig_start();
+	ok(keeper_ready(rig.k) == READY_NO_RULES, "once is enough");
+}
+
+static void
+test_key_file(void)
+{
+	struct secret *kek = NULL;
+	char why[512] = "", wrong[160];
+	uint8_t bytes[KEY_LEN] = { 1 };
+
+	(void)snprintf(wrong, sizeof wrong, "%s/wrong", rig.dir);
+	must(sys_replace_file(wrong, span_of(bytes, sizeof bytes), 0644) == ERR_OK);
+	is_err(
+	    unseal_key_file(wrong, &kek, why, sizeof why), ERR_DENIED, "a key file open to others");
+	must(chmod(wrong, 0400) == 0);
+	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_OK, "closed, it is read");
+	rig_ask(&rig.cli, CK_SEAL, SPAN_NONE, -1);
+	is_err(
+	    unseal_with_kek(rig.k, kek, why, sizeof why), ERR_AUTH, "the wrong key opens nothing");
+	ok(rig.k->sealed && rig.k->ring == NULL, "and leaves it sealed: %s", why);
+	secret_free(kek);
+	kek = NULL;
+	must(sys_replace_file(wrong, span_of(bytes, 31), 0400) == ERR_OK);
+	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_SYNTAX, "a byte too few");
+	(void)snprintf(wrong, sizeof wrong, "%s/none", rig.dir);
+	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_NOT_FOUND, "none");
+	must(symlink(rig.key, wrong) == 0);
+	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_DENIED, "a link to one");
+}
+
+static struct rig_reply
+unseal(const char *passphrase)
+{
+	AUTO(buf_wipe) struct buf args = BUF_MAX(MSG_LEN_MAX);
+	struct wire_writer w = wire_write(&args);
+
+	wire_put_blob(&w, span_str(passphrase));
+	return rig_ask(&rig.cli, CK_UNSEAL, buf_span(&args), -1);
+}
+
+/* init reads the passphrase from stdin, as `sidekey init` gives it. */
+static void
+init_with_passphrase(void)
+{
+	char *argv[] = { "init", "--state-dir", rig.state, "--trust-domain", "example.org",
+		"--unseal", "passphrase", NULL };
+	int fds[2];
+
+	(void)snprintf(rig.state, sizeof rig.state, "%s/second", rig.dir);
+	must(sys_socketpair(SOCK_STREAM, fds) == 0);
+	must(sys_write_all(fds[1], "correct horse\n", 14) == ERR_OK);
+	sys_close(fds[1]);
+	must(dup2(fds[0], STDIN_FILENO) == STDIN_FILENO);
+	must(rig_run_init(7, argv) == 0);
+	sys_close(fds[0]);
+}
+
+static void
+test_passphrase(void)
+{
+	struct rig_reply r;
+
+	rig_stop();
+	init_with_passphrase();
+	rig.sealed = true;
+	rig_start();
+	ok(keeper_ready(rig.k) == READY_SEALED, "a store with a passphrase starts sealed");
+	is_err(rig_workload("agent"), ERR_SEALED, "and does nothing");
+	r = unseal("wrong horse");
+	ok(r.e == ERR_AUTH && strcmp(r.code, "unseal_failed") == 0, "the wrong one: %s", r.message);
+	r = unseal("correct horse");
+	is_err(r.e, ERR_AGAIN, "at once again is too soon, even with the right one");
+	rig.k->unseal.not_before_ms = 0;
+	is_err(unseal("correct horse").e, ERR_OK, "later it opens");
+	ok(keeper_ready(rig.k) == READY_NO_RULES, "unsealed");
+	is_err(unseal("correct horse").e, ERR_CONFLICT, "once");
+	is_err(rig_workload("agent"), ERR_OK, "it works");
+	must(rig_ask(&rig.cli, CK_SEAL, SPAN_NONE, -1).e == ERR_OK);
+	is_err(rig_workload("b"), ERR_SEALED, "sealed again");
+	is_err(unseal("correct horse").e, ERR_OK, "and open again");
+	ok(identity_workload(&rig.k->identity, "agent") != NULL, "with what it had");
+}
+
+static void
+test_init_again(void)
+{
+	char *argv[] = { "init", "--state-dir", rig.state, "--trust-domain", "example.org",
+		"--unseal", "key-file", "--key-file", rig.key, NULL };
+	char *bad[] = { "init", "--state-dir", "relative", "--trust-domain", "example.org",
+		"--unseal", "passphrase", NULL };
+
+	ok(rig_run_init(9, argv) == 1, "init does not overwrite a store");
+	(void)snprintf(rig.state, sizeof rig.state, "%s/third", rig.dir);
+	ok(rig_run_init(9, argv) == 1, "nor a key file");
+	ok(access(rig.state, F_OK) != 0, "and leaves nothing behind");
+	ok(rig_run_init(7, bad) == 2, "nor does it take a relative path");
+}
+
+int
+main(void)
+{
+	must(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	rig_init();
+	must(rig_workload("agent") == ERR_OK && rig_secret("key", "the-key", 0) == ERR_OK);
+	must(rig_rules(&rules).e == ERR_OK);
+	rig_enroll("agent", serial);
+	test_full_disk();
+	test_clock();
+	test_key_file();
+	test_passphrase();
+	test_init_again();
+	rig_done();
+	return done();
+}
