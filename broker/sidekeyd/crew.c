@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "broker/sidekeyd/drain.h"
+#include "broker/sidekeyd/leave.h"
 #include "common/clock.h"
 #include "broker/sidekeyd/member.h"
 #include "common/log.h"
@@ -170,8 +170,8 @@ give_up(struct crew *c, const struct member *m)
 {
 	log_error("%s cannot start, see above: stopping", m->name);
 	c->failed = true;
-	drain_start(c);
-	drain_kill_all(c);
+	leave_begin(c);
+	leave_kill_all(c);
 }
 
 static void
@@ -192,7 +192,7 @@ member_ended(struct member *m, int status)
 	if (c->draining) {
 		if (!clean && !c->failed)
 			log_warn("%s (pid %" PRId64 ") ended: %s", m->name, x.pid, x.how);
-		drain_step(c);
+		leave_step(c);
 		return;
 	}
 	if (is_hopeless(m, status)) {
@@ -286,9 +286,9 @@ void
 crew_drain(struct crew *c)
 {
 	if (c->draining)
-		drain_kill_all(c);
+		leave_kill_all(c);
 	else
-		drain_start(c);
+		leave_begin(c);
 }
 
 int

@@ -1,4 +1,4 @@
-#include "broker/sidekeyd/drain.h"
+#include "broker/sidekeyd/leave.h"
 
 #include "broker/sidekeyd/member.h"
 #include "common/log.h"
@@ -58,11 +58,11 @@ arm(struct crew *c)
 	c->drain_timer.fn = on_late;
 	c->drain_timer.arg = c;
 	if (loop_timer(l, &c->drain_timer, loop_now_ms(l) + phases[c->phase].ms) != ERR_OK)
-		drain_kill_all(c);
+		leave_kill_all(c);
 }
 
 void
-drain_step(struct crew *c)
+leave_step(struct crew *c)
 {
 	size_t before = c->phase;
 
@@ -77,18 +77,18 @@ drain_step(struct crew *c)
 }
 
 void
-drain_start(struct crew *c)
+leave_begin(struct crew *c)
 {
 	c->draining = true;
 	if (!c->failed)
 		log_info("stopping: open requests have %d s", CREW_DRAIN_MS / 1000);
 	for (size_t i = 0; i < c->count; i++)
 		loop_timer_stop(c->t.loop, &c->members[i].timer);
-	drain_step(c);
+	leave_step(c);
 }
 
 void
-drain_kill_all(struct crew *c)
+leave_kill_all(struct crew *c)
 {
 	for (size_t i = 0; i < c->count; i++)
 		member_kill(&c->members[i], NULL);
