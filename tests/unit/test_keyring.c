@@ -115,8 +115,7 @@ test_rotate(void)
 	AUTO(secret_freep) struct secret *kek = new_kek();
 	AUTO(keyring_freep) struct keyring *k = NULL, *back = NULL;
 	AUTO(buf_wipe)
-	struct buf w = BUF_MAX(KEYRING_WRAPPED_MAX),
-		   w2 = BUF_MAX(KEYRING_WRAPPED_MAX);
+	struct buf w = BUF_MAX(KEYRING_WRAPPED_MAX), w2 = BUF_MAX(KEYRING_WRAPPED_MAX);
 	AUTO(buf_wipe) struct buf w3 = BUF_MAX(KEYRING_WRAPPED_MAX);
 	AUTO(buf_wipe) struct buf s1 = BUF_MAX(256), s2 = BUF_MAX(256);
 	AUTO(buf_wipe) struct buf plain = BUF_MAX(256);

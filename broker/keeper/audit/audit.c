@@ -314,6 +314,12 @@ audit_last_time_s(const struct audit *a)
 	return a->chain.time_ms / 1000;
 }
 
+void
+audit_accept_clock(struct audit *a, int64_t now_ms)
+{
+	a->chain.time_ms = now_ms;
+}
+
 uint64_t
 audit_bytes(const struct audit *a)
 {

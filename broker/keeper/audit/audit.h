@@ -67,6 +67,9 @@ bool audit_failing(const struct audit *a);	/* between ERR_IO and an audit_recove
 uint64_t audit_seq(const struct audit *a);	/* the last appended */
 uint64_t audit_durable_seq(const struct audit *a); /* the last that no crash takes back */
 int64_t audit_last_time_s(const struct audit *a); /* the time floor */
+/* The operator says that the log was ahead of the true time: records may begin anew from now. Append AUDIT_CLOCK_ACCEPTED next. */
+void audit_accept_clock(struct audit *a, int64_t now_ms);
+#define AUDIT_CLOCK_ACCEPTED "clock_accepted" /* the one event behind which a reader lets time run backwards */
 uint64_t audit_bytes(const struct audit *a);
 const uint8_t *audit_public_key(const struct audit *a);
 void audit_id(const struct audit *a, uint64_t seq, char ret_id[AUDIT_ID_SIZE]); /* "01-000123" */

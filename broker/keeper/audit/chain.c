@@ -63,7 +63,7 @@ audit_chain_accept(struct audit_chain *c, const struct audit_line *l, size_t lin
 	memcpy(c->at.mac, l->mac, HASH_LEN);
 	if (l->revision > c->revision)
 		c->revision = l->revision;
-	if (l->time_ms > c->time_ms)
+	if (l->time_ms > c->time_ms || span_eq_str(l->event, AUDIT_CLOCK_ACCEPTED))
 		c->time_ms = l->time_ms;
 	c->interval_records++;
 	c->interval_bytes += line_len;
