@@ -51,6 +51,7 @@ release(struct conn *c)
 	buf_wipe(&x->reply);
 	free(x); /* its stream is unwatched: nothing calls back */
 	c->control = NULL;
+	c->ops = NULL; /* what follows may close the connection */
 }
 
 static void

@@ -4,6 +4,7 @@
  * tls_client) -> relay (inject, answer, redact) -> finish.
  */
 #include <openssl/crypto.h>
+#include <time.h>
 
 #include "broker/gateway/conn.h"
 #include "broker/gateway/control.h"
@@ -71,6 +72,7 @@ prepare(struct gateway *g, struct child *c)
 {
 	enum err e;
 
+	tzset(); /* libcrypto calls gmtime(3) for each certificate, which reads /etc/localtime once */
 	g->loop = child_loop(c);
 	g->stage = (struct buf)BUF_MAX(STREAM_OUT_MAX);
 	g->plain = (struct buf)BUF_MAX(STREAM_OUT_MAX);

@@ -46,6 +46,7 @@ release(struct conn *c)
 	buf_wipe(&x->response);
 	buf_wipe(&x->held);
 	*x = (struct exchange){ .seq = 0 };
+	c->ops = NULL; /* what follows may close the connection */
 }
 
 static void

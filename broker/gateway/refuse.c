@@ -158,9 +158,9 @@ put_body(struct buf *out, const struct refusal *r)
 		[SHAPE_GITHUB] = put_github,
 	};
 	AUTO(buf_wipe) struct buf message = BUF_MAX(MESSAGE_MAX);
-	enum err e = given(r->audit)
-			 ? buf_printf(&message, "sidekey: %s (audit %s)", r->hint, r->audit)
-			 : buf_printf(&message, "sidekey: %s", r->hint);
+	/* A decision's hint is the keeper's own whole sentence, with its audit number. */
+	bool whole = span_starts(span_str(r->hint), "sidekey: ");
+	enum err e = buf_printf(&message, "%s%s", whole ? "" : "sidekey: ", r->hint);
 
 	if (e == ERR_OK)
 		e = buf_append_byte(&message, '\0');
