@@ -1,5 +1,6 @@
 /*
- * pem - one certificate request out of its PEM armour (RFC 7468); what is inside is the keeper's to judge.
+ * pem - one certificate request out of its PEM armour (RFC 7468); what is inside is the keeper's to
+ * judge.
  * Process: edge.   Owns: nothing.   Secrets: none: a request holds a public key.
  * Limits: PEM_DER_MAX bytes of DER.   Failure: ERR_SYNTAX or ERR_LIMIT; outputs are unchanged.
  */
@@ -11,7 +12,8 @@
 
 #define PEM_DER_MAX 8192
 
-/* Exactly one block "CERTIFICATE REQUEST" (or "NEW CERTIFICATE REQUEST"), with nothing but line ends around it. dst has PEM_DER_MAX bytes. */
+/* Exactly one block "CERTIFICATE REQUEST" (or "NEW CERTIFICATE REQUEST"), with nothing but line
+ * ends around it. dst has PEM_DER_MAX bytes. */
 enum err pem_request_der(struct span pem, uint8_t *dst, size_t *ret_len) NODISCARD;
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * server - HTTP/1.1 for the control plane: libmicrohttpd on connections that are handed to it, inside our loop.
+ * server - HTTP/1.1 for the control plane: libmicrohttpd on connections that are handed to it,
+ * inside our loop.
  * Process: edge, admin.   Owns: the daemon, its connections, a request until it is answered.
  * Secrets: none: the gateway takes credentials out before it hands a connection over.
- * Limits: SERVER_BODY_MAX bytes a body (413), SERVER_CONNECTIONS_MAX connections (more are closed), SERVER_IDLE_S seconds.
+ * Limits: SERVER_BODY_MAX bytes a body (413), SERVER_CONNECTIONS_MAX connections (more are
+ *          closed), SERVER_IDLE_S seconds.
  * Failure: a request that cannot be answered ends its connection.
  * Clock: libmicrohttpd's own, for idle connections.
  */
@@ -30,7 +32,8 @@ struct request {
 	bool answered;
 };
 
-/* Called once a request, with its whole body. It answers before it returns; if it does not, the client gets status 500. */
+/* Called once a request, with its whole body. It answers before it returns; if it does not, the
+ * client gets status 500. */
 typedef void server_fn(struct request *q, void *arg);
 
 enum err server_new(struct loop *l, server_fn *fn, void *arg, struct server **ret_s) NODISCARD;
@@ -56,7 +59,8 @@ struct problem {
 };
 void request_refuse(struct request *q, const struct problem *p);
 
-/* What came as body, as a JSON object: no duplicate key, no other key than those in the NULL-terminated list, at most 8 levels. NULL: it was refused. */
+/* What came as body, as a JSON object: no duplicate key, no other key than those in the
+ * NULL-terminated list, at most 8 levels. NULL: it was refused. */
 json_t *request_object(struct request *q, const char *const *keys);
 
 #endif

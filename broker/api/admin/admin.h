@@ -1,9 +1,11 @@
 /*
  * admin - the operator's control plane on admin.sock, and the compiler of upstreams and policies.
- * Process: admin.   Owns: the listening socket, the server, the link to the keeper, the rules last loaded.
+ * Process: admin.
+ * Owns: the listening socket, the server, the link to the keeper, the rules last loaded.
  * Secrets: none: values go from the command line to the keeper; here are names and states.
  * Limits: those of server.h and policyc.h.
- * Failure: problem+json to the client; rules that do not compile leave the ones before in force, and are logged error by error.
+ * Failure: problem+json to the client; rules that do not compile leave the ones before in
+ *          force, and are logged error by error.
  */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
@@ -34,8 +36,9 @@ void admin_request(struct request *q, void *arg);
 struct admin_call {
 	struct admin *admin;
 	struct request *request;
-	uint32_t uid;		     /* who asks: written into the audit */
-	char name[NAME_LEN_MAX + 1]; /* the object in the path, decoded and of the right grammar; "" */
+	uint32_t uid; /* who asks: written into the audit */
+	char name[NAME_LEN_MAX +
+		  1]; /* the object in the path, decoded and of the right grammar; "" */
 };
 typedef void admin_fn(struct admin_call *k, unsigned change);
 
@@ -51,7 +54,8 @@ void admin_upstream_list(struct admin_call *k, unsigned change);
 void admin_reload(struct admin_call *k, unsigned change);
 
 /* A question to the keeper; false: the request is answered. body was begun with call_begin(). */
-bool admin_ask(struct admin_call *k, enum msg_type type, const struct wire_writer *w, struct call_reply *ret);
+bool admin_ask(
+    struct admin_call *k, enum msg_type type, const struct wire_writer *w, struct call_reply *ret);
 /* For an answer that does not parse: logs and answers. */
 void admin_broken(struct admin_call *k);
 void admin_refuse(struct admin_call *k, unsigned status, const char *code, const char *detail);

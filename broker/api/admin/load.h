@@ -1,8 +1,10 @@
 /*
- * load - from the files in config_dir to the rules in force: compile, hand over by sealed memfd, keep a copy.
+ * load - from the files in config_dir to the rules in force: compile, hand over by sealed memfd,
+ * keep a copy.
  * Process: admin.   Owns: the rules that were loaded last, and their encoding.   Secrets: none.
  * Limits: those of policyc.h.
- * Failure: what was loaded before stays, here and in the keeper; errors are logged and told to the keeper for its status.
+ * Failure: what was loaded before stays, here and in the keeper; errors are logged and
+ *          told to the keeper for its status.
  */
 #ifndef ADMIN_LOAD_H
 #define ADMIN_LOAD_H
@@ -21,10 +23,13 @@ struct load {
 void load_init(struct load *l, const char *config_dir);
 void load_close(struct load *l);
 
-/* Compiles and hands over on behalf of uid. ERR_SYNTAX: *ret_errors say why. Else an error of asker_ask(), or *ret_reply is the keeper's AK_FAIL and
- * ERR_DENIED is returned. */
-enum err load_now(struct load *l, struct asker *a, uint32_t uid, struct policyc_errors *ret_errors, struct call_reply *ret_reply) NODISCARD;
-/* Hands over again what was loaded last, to a keeper that was restarted. ERR_NOT_FOUND: nothing was. */
-enum err load_again(struct load *l, struct asker *a, uint32_t uid, struct call_reply *ret_reply) NODISCARD;
+/* Compiles and hands over on behalf of uid. ERR_SYNTAX: *ret_errors say why. Else an error of
+ * asker_ask(), or *ret_reply is the keeper's AK_FAIL and ERR_DENIED is returned. */
+enum err load_now(struct load *l, struct asker *a, uint32_t uid, struct policyc_errors *ret_errors,
+    struct call_reply *ret_reply) NODISCARD;
+/* Hands over again what was loaded last, to a keeper that was restarted. ERR_NOT_FOUND: nothing
+ * was. */
+enum err load_again(
+    struct load *l, struct asker *a, uint32_t uid, struct call_reply *ret_reply) NODISCARD;
 
 #endif

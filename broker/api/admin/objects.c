@@ -40,10 +40,18 @@ secret_json(struct wire_reader *r, char ret_name[NAME_LEN_MAX + 1])
 	    (json_int_t)v.changed_s, "last_used_s", (json_int_t)v.last_used_s);
 }
 
-/* One page behind after into list; *ret_more says whether another follows. False: answered. */
+/* A list that is being put together, page by page. */
+struct pages {
+	enum msg_type type;
+	row_fn *row;
+	char after[NAME_LEN_MAX + 1]; /* the last name so far */
+	json_t *list;
+	bool more;
+};
+
+/* The next page. False: answered. */
 static bool
-take_page(struct admin_call *k, enum msg_type type, row_fn *row, char after[NAME_LEN_MAX + 1],
-    json_t *list, bool *ret_more)
+take_page(struct admin_call *k, struct pages *p)
 {
 	AUTO(buf_wipe) struct buf body = BUF_MAX(MSG_LEN_MAX);
 	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
@@ -51,15 +59,15 @@ take_page(struct admin_call *k, enum msg_type type, row_fn *row, char after[NAME
 	struct wire_reader r;
 	uint16_t count;
 
-	wire_put_str(&w, after);
-	if (!admin_ask(k, type, &w, &reply))
+	wire_put_str(&w, p->after);
+	if (!admin_ask(k, p->type, &w, &reply))
 		return false;
 	r = wire_read(buf_span(&reply.body));
-	*ret_more = wire_bool(&r);
+	p->more = wire_bool(&r);
 	count = wire_u16(&r);
 	for (uint16_t i = 0; i < count && r.e == ERR_OK; i++)
-		(void)json_array_append_new(list, row(&r, after));
-	if (wire_done(&r) == ERR_OK && (count > 0 || !*ret_more))
+		(void)json_array_append_new(p->list, p->row(&r, p->after));
+	if (wire_done(&r) == ERR_OK && (count > 0 || !p->more))
 		return true;
 	admin_broken(k);
 	return false;
@@ -68,17 +76,15 @@ take_page(struct admin_call *k, enum msg_type type, row_fn *row, char after[NAME
 static void
 answer_list(struct admin_call *k, enum msg_type type, row_fn *row, const char *member)
 {
-	char after[NAME_LEN_MAX + 1] = "";
-	json_t *list = json_array();
-	bool more = true;
+	struct pages p = { .type = type, .row = row, .list = json_array(), .more = true };
 
-	for (int page = 0; page < PAGES_MAX && more; page++) {
-		if (!take_page(k, type, row, after, list, &more)) {
-			json_decref(list);
+	for (int page = 0; page < PAGES_MAX && p.more; page++) {
+		if (!take_page(k, &p)) {
+			json_decref(p.list);
 			return;
 		}
 	}
-	request_answer(k->request, 200, json_pack("{s:o}", member, list));
+	request_answer(k->request, 200, json_pack("{s:o}", member, p.list));
 }
 
 void

@@ -1,7 +1,9 @@
 /*
- * edge - the workloads' control plane: enroll, renew, self, give back. Every question goes to the keeper with the ticket that the gateway got for it.
+ * edge - the workloads' control plane: enroll, renew, self, give back. Every question goes to the
+ * keeper with the ticket that the gateway got for it.
  * Process: edge.   Owns: the server, the link to the keeper, one channel a gateway.
- * Secrets: none: the enrollment key stays in the gateway, the ticket is worth one request and is the keeper's.
+ * Secrets: none: the enrollment key stays in the gateway, the ticket is worth one request
+ *          and is the keeper's.
  * Limits: those of server.h; EDGE_GATEWAYS_MAX gateways.   Failure: problem+json to the client.
  */
 #ifndef EDGE_EDGE_H

@@ -39,7 +39,8 @@ static const char *const texts[] = {
 	"credential: {kind: static, secret: github-token}\n"
 	"inject: {header: Authorization, value: 'Bearer {credential}'}\n"
 	"placeholder: 'ghp_{random}'\n"
-	"env: {GITHUB_API_URL: '{base_url}', GITHUB_TOKEN: '{placeholder}', GITHUB_PERSONAL_ACCESS_TOKEN: '{placeholder}'}\n"
+	"env: {GITHUB_API_URL: '{base_url}', GITHUB_TOKEN: '{placeholder}',\n"
+	"  GITHUB_PERSONAL_ACCESS_TOKEN: '{placeholder}'}\n"
 	"errors: github\n"
 	"strip: [authorization]\n"
 	"probe: {method: GET, path: /rate_limit, expect: 200}\n",
