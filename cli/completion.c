@@ -24,7 +24,8 @@ option_words(const struct cli_option *list, FILE *out)
 		(void)fprintf(out, " --%s", o->name);
 }
 
-/* Shell case arms: "secret) words='set list ...' ;;" and "'secret set') options='--exposed' ;;". */
+/* Shell case arms: "secret) words='set list ...' ;;" and "'secret set') sk_options='--exposed' ;;".
+ */
 static void
 group_arms(FILE *out)
 {
@@ -38,7 +39,7 @@ group_arms(FILE *out)
 		if (row->group == NULL)
 			continue;
 		if (open == NULL)
-			(void)fprintf(out, "\t%s) words='%s", row->group, row->name);
+			(void)fprintf(out, "\t%s) sk_words='%s", row->group, row->name);
 		else
 			(void)fprintf(out, " %s", row->name);
 		open = row->group;
@@ -51,27 +52,27 @@ option_arms(FILE *out)
 	for (const struct cli_command *row = cli_commands; row->name != NULL; row++) {
 		if (row->options[0].name == NULL)
 			continue;
-		(void)fprintf(out, "\t'%s%s%s') options='", row->group != NULL ? row->group : "",
+		(void)fprintf(out, "\t'%s%s%s') sk_options='", row->group != NULL ? row->group : "",
 		    row->group != NULL ? " " : "", row->name);
 		option_words(row->options, out);
 		(void)fprintf(out, "' ;;\n");
 	}
 }
 
-/* The part that bash and zsh share: sets words and options from the words typed so far in $1 (group
- * or command) and $2. */
+/* The part that bash and zsh share: sets sk_words and sk_options from the words typed so far in $1
+ * (group or command) and $2. */
 static void
 shell_tables(FILE *out)
 {
 	(void)fprintf(
-	    out, "_sidekey_words() {\n\twords='' options=''\n\tcase $1 in\n\t'') words='");
+	    out, "_sidekey_words() {\n\tsk_words='' sk_options=''\n\tcase $1 in\n\t'') sk_words='");
 	first_words(out);
 	(void)fprintf(out, "' ;;\n");
 	group_arms(out);
 	(void)fprintf(
-	    out, "\tcompletion) words='bash zsh fish' ;;\n\tesac\n\tcase \"$1${2:+ $2}\" in\n");
+	    out, "\tcompletion) sk_words='bash zsh fish' ;;\n\tesac\n\tcase \"$1${2:+ $2}\" in\n");
 	option_arms(out);
-	(void)fprintf(out, "\tesac\n\toptions=\"$options");
+	(void)fprintf(out, "\tesac\n\tsk_options=\"$sk_options");
 	option_words(cli_globals, out);
 	(void)fprintf(out, "\"\n}\n");
 }
@@ -97,16 +98,17 @@ complete_bash(FILE *out)
 	shell_values(out);
 	(void)fprintf(out,
 	    "_sidekey() {\n"
-	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} typed=() i words options\n"
+	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} typed=() i sk_words sk_options\n"
 	    "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	    "\t\tif _sidekey_takes_value \"${COMP_WORDS[i]}\"; then i=$((i + 1)); continue; fi\n"
 	    "\t\tcase ${COMP_WORDS[i]} in -*) ;; *) typed+=(\"${COMP_WORDS[i]}\") ;; esac\n"
 	    "\tdone\n"
+	    "\tif [ \"${typed[0]}\" = help ]; then typed=(\"${typed[@]:1}\"); fi\n"
 	    "\t_sidekey_words \"${typed[0]}\" \"${typed[1]}\"\n"
-	    "\tif [ \"${#typed[@]}\" -gt 1 ]; then words=''; fi\n"
-	    "\tcase $cur in -*) words=$options ;; esac\n"
-	    "\tif _sidekey_takes_value \"${COMP_WORDS[COMP_CWORD-1]}\"; then words=''; fi\n"
-	    "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	    "\tif [ \"${#typed[@]}\" -gt 1 ]; then sk_words=''; fi\n"
+	    "\tcase $cur in -*) sk_words=$sk_options ;; esac\n"
+	    "\tif _sidekey_takes_value \"${COMP_WORDS[COMP_CWORD-1]}\"; then sk_words=''; fi\n"
+	    "\tCOMPREPLY=($(compgen -W \"$sk_words\" -- \"$cur\"))\n"
 	    "}\n"
 	    "complete -o default -F _sidekey sidekey\n");
 }
@@ -121,18 +123,18 @@ complete_zsh(FILE *out)
 	(void)fprintf(out,
 	    "_sidekey() {\n"
 	    "\tlocal -a typed list\n"
-	    "\tlocal i words_typed options\n"
+	    "\tlocal i sk_words sk_options\n"
 	    "\tlocal -a line=(\"${words[@]}\")\n"
 	    "\tlocal at=$CURRENT cur=${words[CURRENT]}\n"
 	    "\tfor ((i = 2; i < at; i++)); do\n"
 	    "\t\tif _sidekey_takes_value \"${line[i]}\"; then ((i++)); continue; fi\n"
 	    "\t\t[[ ${line[i]} == -* ]] || typed+=(\"${line[i]}\")\n"
 	    "\tdone\n"
-	    "\t() { local words; _sidekey_words \"$1\" \"$2\"; words_typed=$words } "
-	    "\"${typed[1]}\" \"${typed[2]}\"\n"
-	    "\t(( ${#typed} > 1 )) && words_typed=''\n"
-	    "\t[[ $cur == -* ]] && words_typed=$options\n"
-	    "\tlist=(${=words_typed})\n"
+	    "\t[[ ${typed[1]} == help ]] && shift typed\n"
+	    "\t_sidekey_words \"${typed[1]}\" \"${typed[2]}\"\n"
+	    "\t(( ${#typed} > 1 )) && sk_words=''\n"
+	    "\t[[ $cur == -* ]] && sk_words=$sk_options\n"
+	    "\tlist=(${=sk_words})\n"
 	    "\tif (( ${#list} )) && ! _sidekey_takes_value \"${line[at-1]}\"; then compadd -a "
 	    "list; else _files; fi\n"
 	    "}\n"

@@ -211,7 +211,7 @@ read_value(struct reader *r, struct dotenv_entry *e)
 static bool
 read_export(struct reader *r)
 {
-	if (r->in.len - r->at < 7 || memcmp(r->in.p + r->at, "export", 6) != 0 ||
+	if (!span_starts(span_of(r->in.p + r->at, r->in.len - r->at), "export") ||
 	    !is_blank(peek(r, 6)))
 		return false;
 	r->at += 6;
@@ -318,8 +318,7 @@ dotenv_parse(struct span in, struct dotenv *ret_d, struct dotenv_error *ret_erro
 
 	if (x != ERR_OK)
 		return x;
-	if (in.len >= 3 &&
-	    memcmp(in.p, "\xef\xbb\xbf", 3) == 0) /* editors on Windows put a mark in front */
+	if (span_starts(in, "\xef\xbb\xbf")) /* editors on Windows put a mark in front */
 		r.at = 3;
 	d.entries = calloc(DOTENV_ENTRIES_MAX, sizeof(*d.entries));
 	if (d.entries == NULL)

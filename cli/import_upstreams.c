@@ -61,11 +61,12 @@ take_address(struct import *im, struct import_upstream *u, const struct import_i
 	while (len > 0 && value.p[len - 1] == '/')
 		len--;
 	if (it->entry->refers || !is_plain_url(value) || len >= sizeof(u->url) || len < tail_len ||
-	    memcmp(value.p + len - tail_len, tail, tail_len) != 0)
+	    !span_eq_str(span_of(value.p + len - tail_len, tail_len), tail))
 		return cli_fail(CLI_FAILED,
 		    "%s:%u: %.*s is not an https address%s%s, so the key of %s cannot be bound to "
 		    "it; write "
-		    "upstreams/%s.yaml first (sidekey.yaml(5)), or only store the key with --take",
+		    "upstreams/%s.yaml first (sidekey-policy(5)), or only store the key with "
+		    "--take",
 		    im->path, it->entry->line, (int)name.len, (const char *)name.p,
 		    tail_len > 0 ? " that ends in " : "", tail, u->name, u->name);
 	len -= tail_len;
@@ -138,7 +139,7 @@ settle_base(const struct cli *c, struct import *im, struct import_upstream *u)
 		return CLI_OK;
 	return cli_fail(CLI_NOT_FOUND,
 	    "the upstream \"%s\" is not known%s; write upstreams/%s.yaml first "
-	    "(sidekey.yaml(5)), or only store the key with --take",
+	    "(sidekey-policy(5)), or only store the key with --take",
 	    u->name, strcmp(u->name, "azure-openai") == 0 ? " without AZURE_OPENAI_ENDPOINT" : "",
 	    u->name);
 }
