@@ -7,7 +7,7 @@
 #include "cli/admin.h"
 #include "common/text.h"
 
-#define AGE_S_MAX (3660u * 86400u)
+#define AGE_S_MAX UINT64_C(316224000) /* ten years */
 
 enum cli_exit
 audit_filter_read(const struct cli *c, int64_t now_s, struct audit_filter *ret_f)

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 
 #define AUDIT_LOG_LINE_MAX 16384
+#define AUDIT_LOG_TEXT_MAX 65536 /* bytes read ahead */
 
 struct audit_log {
 	struct link link;
@@ -26,7 +27,7 @@ struct audit_log {
 
 #define AUDIT_LOG_NONE                                                                             \
 	{                                                                                          \
-		.link = LINK_NONE, .fd = -1, .text = BUF_MAX(4 * AUDIT_LOG_LINE_MAX)               \
+		.link = LINK_NONE, .fd = -1, .text = BUF_MAX(AUDIT_LOG_TEXT_MAX)                   \
 	}
 
 /* Connects, and opens that segment; 0: the newest. */

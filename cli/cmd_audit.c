@@ -78,7 +78,7 @@ follow_turn(const struct cli *c, struct audit_log *l)
 	enum cli_exit x;
 
 	probe.fd = -1;
-	probe.text = (struct buf)BUF_MAX(4 * AUDIT_LOG_LINE_MAX);
+	probe.text = (struct buf)BUF_MAX(AUDIT_LOG_TEXT_MAX);
 	x = audit_log_turn(&probe, 0);
 	l->link.call.next_id =
 	    probe.link.call.next_id; /* one connection, one sequence of questions */

@@ -79,7 +79,7 @@ print_upstream(const struct cli *c, const struct upstream *u)
 
 	describe_place(u, place, sizeof(place));
 	(void)snprintf(dial, sizeof(dial), "%s:%u", elsewhere ? u->connect_host : u->host,
-	    elsewhere ? u->connect_port : u->port);
+	    (unsigned)(elsewhere ? u->connect_port : u->port));
 	if (c->json)
 		return print_json(u, place, dial);
 	(void)printf("%s: https://%s:%u%s\n", u->name, u->host, u->port, u->base_path);

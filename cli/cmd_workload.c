@@ -15,7 +15,7 @@
 #include "cli/value.h"
 #include "common/text.h"
 
-#define ENROLL_TTL_S_MAX (366u * 86400u)
+#define ENROLL_TTL_S_MAX UINT64_C(31622400) /* 366 days */
 
 static enum cli_exit
 check_name(const char *name)

@@ -98,8 +98,7 @@ starts_reference(const struct reader *r)
 static enum err
 read_bare(struct reader *r, struct dotenv_entry *e)
 {
-	size_t end = r->at; /* behind the last byte that is no blank */
-	size_t start = r->at;
+	size_t start = r->at, end = start; /* end: behind the last byte that is no blank */
 	enum err x = ERR_OK;
 
 	if (peek(r, 0) == '#' && !is_blank(r->in.p[r->at - 1]))
@@ -309,22 +308,30 @@ check_bytes(struct reader *r)
 	return ERR_OK;
 }
 
+static enum err
+read_all(struct reader *r)
+{
+	enum err x = check_bytes(r);
+
+	if (x != ERR_OK)
+		return x;
+	if (span_starts(r->in, "\xef\xbb\xbf")) /* editors on Windows put a mark in front */
+		r->at = 3;
+	r->d->entries = calloc(DOTENV_ENTRIES_MAX, sizeof(*r->d->entries));
+	if (r->d->entries == NULL)
+		return refuse(r, ERR_NOMEM, 0, "out of memory");
+	while (r->at < r->in.len && x == ERR_OK)
+		x = read_line(r);
+	return x;
+}
+
 enum err
 dotenv_parse(struct span in, struct dotenv *ret_d, struct dotenv_error *ret_error)
 {
 	AUTO(dotenv_wipe) struct dotenv d = { .text = BUF_MAX(DOTENV_FILE_MAX) };
 	struct reader r = { .in = in, .line = 1, .d = &d, .error = ret_error };
-	enum err x = check_bytes(&r);
+	enum err x = read_all(&r);
 
-	if (x != ERR_OK)
-		return x;
-	if (span_starts(in, "\xef\xbb\xbf")) /* editors on Windows put a mark in front */
-		r.at = 3;
-	d.entries = calloc(DOTENV_ENTRIES_MAX, sizeof(*d.entries));
-	if (d.entries == NULL)
-		return refuse(&r, ERR_NOMEM, 0, "out of memory");
-	while (r.at < in.len && x == ERR_OK)
-		x = read_line(&r);
 	if (x != ERR_OK)
 		return x;
 	*ret_d = d;

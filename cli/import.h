@@ -17,6 +17,7 @@
 #define IMPORT_FILES_MAX (IMPORT_UPSTREAMS_MAX + IMPORT_WORKLOADS_MAX)
 #define IMPORT_FILE_LEN_MAX 65536
 #define IMPORT_NOTE_SIZE 120
+#define IMPORT_OUT_MAX ((size_t)2 * DOTENV_FILE_MAX)
 
 enum import_fate { IMPORT_LEFT = 0, IMPORT_TAKEN };
 
@@ -70,7 +71,7 @@ struct import {
 #define IMPORT_NONE                                                                                \
 	{                                                                                          \
 		.text = BUF_MAX(DOTENV_FILE_MAX + 1), .env = { .text = BUF_MAX(0) },               \
-		.out = BUF_MAX(2 * DOTENV_FILE_MAX)                                                \
+		.out = BUF_MAX(IMPORT_OUT_MAX)                                                     \
 	}
 
 void import_wipe(struct import *im);

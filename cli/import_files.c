@@ -60,10 +60,12 @@ static struct import_file *
 new_file(struct import *im, const char *part, const char *stem)
 {
 	struct import_file *f = &im->files[im->file_count++];
+	char name[sizeof(f->name)];
 
 	must(im->file_count <= IMPORT_FILES_MAX);
 	f->part = part;
-	(void)snprintf(f->name, sizeof(f->name), "%s.yaml", stem);
+	(void)snprintf(name, sizeof(name), "%s.yaml", stem);
+	memcpy(f->name, name, sizeof(f->name));
 	f->text = (struct buf)BUF_MAX(IMPORT_FILE_LEN_MAX);
 	return f;
 }

@@ -170,7 +170,7 @@ put_setting(struct buf *out, const char *key, const char *value, const char *end
 enum cli_exit
 settings_write(const struct cli *c, const struct settings *s)
 {
-	AUTO(buf_wipe) struct buf text = BUF_MAX(4 * PATH_MAX);
+	AUTO(buf_wipe) struct buf text = BUF_MAX(16384);
 	char path[PATH_MAX], run_dir[PATH_MAX];
 	enum cli_exit x = cli_path(c->config_dir, "sidekey.yaml", path);
 	enum err e;

@@ -1,38 +1,22 @@
 #include "cli/table.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
 
-/* Takes text, which may be NULL. */
 static void
-add_cell(struct table *t, char *text)
+add_cell(struct table *t, const char *text)
 {
-	if (t->count == t->cap) {
-		size_t cap = t->cap == 0 ? 64 : t->cap * 2;
-		char **cells = calloc(cap, sizeof(*cells));
-
-		if (cells == NULL) {
-			free(text);
-			return;
-		}
-		if (t->count > 0)
-			memcpy(cells, t->cells, t->count * sizeof(*cells));
-		free(t->cells);
-		t->cells = cells;
-		t->cap = cap;
-	}
-	t->cells[t->count++] = text;
+	t->full = t->full || buf_append(&t->text, text, strlen(text) + 1) != ERR_OK;
 }
 
 void
 table_init(struct table *t, const char *const *headings)
 {
-	*t = (struct table){ 0 };
+	*t = (struct table){ .text = BUF_MAX(TABLE_TEXT_MAX) };
 	while (headings[t->columns] != NULL)
-		add_cell(t, strdup(headings[t->columns++]));
+		add_cell(t, headings[t->columns++]);
 	must(t->columns > 0 && t->columns <= TABLE_COLUMNS_MAX);
 }
 
@@ -49,7 +33,7 @@ table_cell(struct table *t, const char *fmt, ...)
 	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
 		if (*p < 0x20 || *p == 0x7f)
 			*p = '?';
-	add_cell(t, strdup(text));
+	add_cell(t, text);
 }
 
 void
@@ -65,39 +49,38 @@ table_cell_time(struct table *t, int64_t wall_s)
 	table_cell(t, "%s", text);
 }
 
+/* The cell at *at, which moves behind it; NULL at the end. */
 static const char *
-cell_at(const struct table *t, size_t i)
+next_cell(const struct table *t, size_t *at)
 {
-	return i < t->count && t->cells[i] != NULL ? t->cells[i] : "";
+	const char *cell;
+
+	if (*at >= t->text.len)
+		return NULL;
+	cell = (const char *)t->text.data + *at;
+	*at += strlen(cell) + 1;
+	return cell;
 }
 
 void
 table_print(const struct table *t, FILE *out)
 {
-	int width[TABLE_COLUMNS_MAX] = { 0 };
-	size_t columns = (size_t)t->columns;
+	int width[TABLE_COLUMNS_MAX] = { 0 }, column = 0;
+	const char *cell;
 
-	for (size_t i = 0; i < t->count; i++) {
-		int len = (int)strlen(cell_at(t, i));
-
-		if (len > width[i % columns])
-			width[i % columns] = len;
-	}
-	for (size_t i = 0; i < t->count; i++) {
-		bool last = i % columns == columns - 1;
-
-		if (last)
-			(void)fprintf(out, "%s\n", cell_at(t, i));
+	for (size_t at = 0; (cell = next_cell(t, &at)) != NULL; column = (column + 1) % t->columns)
+		if ((int)strlen(cell) > width[column])
+			width[column] = (int)strlen(cell);
+	column = 0;
+	for (size_t at = 0; (cell = next_cell(t, &at)) != NULL; column = (column + 1) % t->columns)
+		if (column == t->columns - 1)
+			(void)fprintf(out, "%s\n", cell);
 		else
-			(void)fprintf(out, "%-*s  ", width[i % columns], cell_at(t, i));
-	}
+			(void)fprintf(out, "%-*s  ", width[column], cell);
 }
 
 void
 table_wipe(struct table *t)
 {
-	for (size_t i = 0; i < t->count; i++)
-		free(t->cells[i]);
-	free(t->cells);
-	*t = (struct table){ 0 };
+	buf_wipe(&t->text);
 }

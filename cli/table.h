@@ -1,24 +1,25 @@
 /*
  * table - rows of text in columns, for people.
  * Process: cli.   Owns: copies of its cells (table_wipe()).   Secrets: none may be put in.
- * Limits: TABLE_COLUMNS_MAX columns; TABLE_CELL_MAX bytes a cell, the rest is cut.
- * Failure: a cell that finds no memory is left empty; printing never fails.
+ * Limits: TABLE_COLUMNS_MAX columns; TABLE_CELL_MAX bytes a cell, the rest is cut; TABLE_TEXT_MAX
+ * bytes in all. Failure: cells beyond that, or for which there is no memory, are not shown.
  */
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
 
-#include <stdint.h>
 #include <stdio.h>
 
-#include "common/err.h"
+#include "common/buf.h"
 
 #define TABLE_COLUMNS_MAX 10
 #define TABLE_CELL_MAX 256
+#define TABLE_TEXT_MAX (64u << 20)
 
 struct table {
 	int columns;
-	char **cells; /* row by row; the first row are the headings */
-	size_t count, cap;
+	struct buf text; /* the cells, row by row, each with its NUL; the first row are the headings
+			  */
+	bool full;
 };
 
 /* Headings end at a NULL. */
