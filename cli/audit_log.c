@@ -80,10 +80,14 @@ enum err
 audit_log_next(struct audit_log *l, struct span *ret_line)
 {
 	for (;;) {
-		struct span rest = span_of(l->text.data + l->taken, l->text.len - l->taken);
-		const uint8_t *end = rest.len > 0 ? memchr(rest.p, '\n', rest.len) : NULL;
+		struct span rest = SPAN_NONE;
+		const uint8_t *end = NULL;
 		enum err e;
 
+		if (l->text.len > l->taken) {
+			rest = span_of(l->text.data + l->taken, l->text.len - l->taken);
+			end = memchr(rest.p, '\n', rest.len);
+		}
 		if (end != NULL) {
 			*ret_line = span_of(rest.p, (size_t)(end - rest.p));
 			l->taken += ret_line->len + 1;

@@ -142,10 +142,13 @@ recognise_prefix(struct span value)
 bool
 recognise_url_password(struct span value)
 {
-	const uint8_t *start = value.len > 0 ? memmem(value.p, value.len, "://", 3) : NULL;
-	const uint8_t *end = value.p + value.len;
+	const uint8_t *start, *end;
 	bool colon = false;
 
+	if (value.len == 0)
+		return false;
+	start = memmem(value.p, value.len, "://", 3);
+	end = value.p + value.len;
 	if (start == NULL)
 		return false;
 	for (const uint8_t *p = start + 3; p < end && *p != '/' && *p != '?' && *p != '#'; p++) {
