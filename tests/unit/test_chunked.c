@@ -26,6 +26,7 @@ static const struct row rows[] = {
 	{ "bytes behind the end", BYTES("1\r\na\r\n0\r\n\r\nGET / "), ERR_OK, "a", 6, true },
 	{ "hex in both cases", BYTES("A\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n"), ERR_OK,
 	    "01234567890123456789a", 0, true },
+	{ "nine", BYTES("9\r\n012345678\r\n0\r\n\r\n"), ERR_OK, "012345678", 0, true },
 	{ "zeros in front", BYTES("0000000000000001\r\na\r\n0000\r\n\r\n"), ERR_OK, "a", 0, true },
 	{ "CR LF in the body", BYTES("4\r\n\r\n\r\n\r\n0\r\n\r\n"), ERR_OK, "\r\n\r\n", 0, true },
 	{ "extension", BYTES("1;a=b\r\nx\r\n0;c=\"d e\"\r\n\r\n"), ERR_OK, "x", 0, true },

@@ -110,6 +110,32 @@ run_rows(const char *order)
 	}
 }
 
+/* Of the rules of one policy that all speak, the one that is named does not hang on their order. */
+static void
+one_rule_is_named(void)
+{
+	static struct pattern some[][3] = {
+		{ { "GET", "/a/**" }, { "*", "/**" }, { "GET", "/**" } },
+		{ { "GET", "/**" }, { "GET", "/a/**" }, { "*", "/**" } },
+	};
+
+	for (size_t i = 0; i < COUNT(some); i++) {
+		struct use use = { .allow = some[i], .allow_count = 3 };
+		struct policy p = { .name = "p",
+			.workloads = web,
+			.workload_count = 1,
+			.uses = &use,
+			.use_count = 1 };
+		struct rules r = { upstreams, COUNT(upstreams), &p, 1 };
+		struct match m = match_request(&r, span_str("web"), span_str("github"),
+		    span_str("GET"), span_str("/a/b"), false);
+
+		ok(m.verdict == VERDICT_ALLOW && strcmp(m.pattern->path, "/**") == 0 &&
+			strcmp(m.pattern->method, "*") == 0,
+		    "the rule that sorts first is named");
+	}
+}
+
 int
 main(void)
 {
@@ -120,6 +146,7 @@ main(void)
 		reversed[i] = policies[COUNT(policies) - 1 - i];
 	rules.policies = reversed;
 	run_rows("reversed");
+	one_rule_is_named();
 	ok(match_request(&none, span_str("a"), span_str("b"), span_str("GET"), span_str("/"), false)
 		    .verdict == VERDICT_DENY,
 	    "no rules: deny");

@@ -20,8 +20,8 @@ static const char *const secrets[] = {
 	"abcdefgh", "aaaaaaaab", "sk-ant-x01",
 	"sk-ant-api03-bDfHjLnPrTvXz_1357-9acegikmoqsuwyACEGIKMOQSUWY",
 	"ghp_16C7e42F292c6912E7710c838347Ae178B4a", "p/w+d \"quoted\" \\slash", "%25%41\"percent",
-	"a\\b\"c\\\\d\"e", "\xff\xfe\xfb\xef\xbe\xff\xff\xfe\x80",
-	"?\?>>>>?\?>>>>?\?>>", /* base64 full of '+' and '/' */
+	"a\\b\"c\\\\d\"e", "\xff\xfe\xfb\xef\xbe\xff\xff\xfe\x80", "\"quoted\" first",
+	"/slash/first\\", "\\/\"abcde", "?\?>>>>?\?>>>>?\?>>", /* base64 full of '+' and '/' */
 };
 
 static void
@@ -186,6 +186,8 @@ run_secret(const char *secret)
 		return;
 	for (int w = 0; w < W_COUNT; w++)
 		for (size_t i = 0; i < COUNT(around); i++) {
+			if (around[i][0] == '\\' && strchr("\"/\\", secret[0]) != NULL)
+				continue; /* rightly taken for its escape */
 			make_written(&p, (enum writer)w, secret, around[i], around[(i + 3) % 4]);
 			run_piece(r, &p, secret);
 		}
@@ -197,6 +199,88 @@ run_secret(const char *secret)
 				run_piece(r, &p, secret);
 			}
 	redact_free(r);
+}
+
+/* base64 with what is not a letter or digit escaped, as JSON or a URL would carry it. */
+static void
+make_escaped_base64(
+    struct piece *p, enum text_alphabet a, const char *secret, const char *front, const char *how)
+{
+	static struct piece plain;
+
+	make_base64(&plain, a, secret, front, "tail");
+	*p = (struct piece){ .what = how };
+	for (size_t i = 0; i < plain.len; i++) {
+		char c = plain.text[i], s[8];
+
+		if (i == plain.from)
+			p->from = p->len;
+		if (i == plain.to)
+			p->to = p->len;
+		if (strchr("+/-_", c) == NULL || (how[0] == '\\' && how[1] != 'u' && c != '/'))
+			put(p, &c, 1);
+		else
+			put(p, s, (size_t)snprintf(s, sizeof(s), how, c));
+	}
+}
+
+static void
+base64_escaped(void)
+{
+	static const char *const hows[] = { "%%%02X", "%%%02x", "\\u00%02x", "\\%c" };
+	static const char *const some[] = { "?\?>>>>?\?>>>>?\?>>",
+		"\xff\xfe\xfb\xef\xbe\xff\xfb\xfe\x80" };
+	static struct piece p;
+
+	for (size_t i = 0; i < COUNT(some); i++) {
+		struct redact *r = NULL;
+
+		is_err(redact_new(span_str(some[i]), &r), ERR_OK, "escaped base64");
+		for (size_t k = 0; k < COUNT(hows) * 6; k++) {
+			static const char *const fronts[] = { "", "a", "ab" };
+
+			make_escaped_base64(&p, (enum text_alphabet)(k & 1), some[i],
+			    fronts[k / 2 % 3], hows[k / 6]);
+			run_piece(r, &p, some[i]);
+		}
+		redact_free(r);
+	}
+}
+
+/* One byte of the secret replaced by what might pass for it: nothing is blanked. */
+static void
+near_misses(void)
+{
+	static const char *const instead[] = { "%", "\\", "*", "", "%7", "%ff", "%zz", "\\u",
+		"\\u0", "\\u01", "\\u1073", "\\u007", "\\u00ff", "\\/", "\\\"", "\\\\", "\\n",
+		"%%" };
+	static const char *const some[] = { "sk-ant-x01", "a\"b/c\\d=e" };
+	size_t bad = 0, tried = 0;
+
+	for (size_t k = 0; k < COUNT(some); k++) {
+		struct redact *r = NULL;
+
+		is_err(redact_new(span_str(some[k]), &r), ERR_OK, some[k]);
+		for (size_t i = 0; i < strlen(some[k]); i++)
+			for (size_t n = 0; n < COUNT(instead); n++) {
+				char text[64], before[64];
+				int len = snprintf(text, sizeof(text), "<%.*s%s%s>", (int)i,
+				    some[k], instead[n], some[k] + i + 1);
+
+				if (instead[n][0] == some[k][i] && instead[n][1] == '\0')
+					continue; /* itself */
+				if (instead[n][0] == '\\' && instead[n][1] == some[k][i])
+					continue; /* that is how JSON writes it */
+				memcpy(before, text, sizeof(text));
+				redact_blank(r, (uint8_t *)text, (size_t)len);
+				bad += memcmp(before, text, (size_t)len) != 0;
+				if (memcmp(before, text, (size_t)len) != 0)
+					printf("# %s -> %s\n", before, text);
+				tried++;
+			}
+		redact_free(r);
+	}
+	ok(bad == 0, "%zu near misses are left alone", tried);
 }
 
 /* A secret that begins again inside its own beginning. */
@@ -328,6 +412,8 @@ main(void)
 		return done();
 	for (size_t i = 0; i < COUNT(secrets); i++)
 		run_secret(secrets[i]);
+	base64_escaped();
+	near_misses();
 	false_starts();
 	many_in_a_row();
 	short_and_none();
