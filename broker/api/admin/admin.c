@@ -5,12 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/ipc/body.h"
 #include "common/log.h"
 #include "common/sys.h"
 
 #define ACCEPTS_MAX 16	    /* a turn; the rest come in the next */
 #define ACCEPT_PAUSE_MS 500 /* when there is no descriptor left: accept() would spin */
-#define LOAD_RETRY_MS 2000  /* while there is no keeper, or a sealed one */
+#define LOAD_RETRY_MS 500   /* while there is no keeper, or a sealed one */
 
 static void
 on_accept(struct watch *w, uint32_t events)
@@ -52,6 +53,38 @@ load_later(struct admin *a, int64_t ms)
 		log_fatal("no timer");
 }
 
+/* Asked before each further try: a sealed keeper would refuse the rules, and that once more. */
+static bool
+still_sealed(struct admin *a)
+{
+	AUTO(buf_wipe) struct buf body = BUF_MAX(MSG_LEN_MAX);
+	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
+	struct wire_writer w = call_begin(&a->asker.link, &body);
+	struct wire_reader r;
+	struct status v;
+
+	if (asker_ask(&a->asker, AK_STATUS, &w, -1, &reply) != ERR_OK || reply.type != AK_OK)
+		return false;
+	r = wire_read(buf_span(&reply.body));
+	status_get(&r, &v);
+	return wire_done(&r) == ERR_OK && v.sealed;
+}
+
+/* Says why the rules are not in force, once, and whether another try may help. */
+static bool
+may_help_later(struct admin *a, enum err e, const struct call_reply *reply)
+{
+	struct asker_failure f = { .e = e, .message = "it does not answer" };
+
+	if (e == ERR_DENIED)
+		asker_failure_get(reply, &f);
+	if (a->said != f.e)
+		log_error("the keeper does not take the rules: %s", f.message);
+	a->said = f.e;
+	a->sealed = f.e == ERR_SEALED;
+	return a->sealed || f.e == ERR_UNREACHABLE || f.e == ERR_TIMEOUT || f.e == ERR_AGAIN;
+}
+
 /* At the start, on SIGHUP, and when the keeper was restarted. What does not compile leaves the
  * rules before in force: also in a new keeper. */
 static void
@@ -60,21 +93,19 @@ load_rules(struct timer *t)
 	struct admin *a = t->arg;
 	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
 	struct policyc_errors errors;
-	struct asker_failure f = { .code = "" };
-	enum err e = load_now(&a->load, &a->asker, a->own_uid, &errors, &reply);
+	enum err e;
 
+	if (a->sealed && still_sealed(a)) {
+		load_later(a, LOAD_RETRY_MS);
+		return;
+	}
+	a->sealed = false;
+	e = load_now(&a->load, &a->asker, a->own_uid, &errors, &reply);
 	if (e == ERR_SYNTAX)
 		e = load_again(&a->load, &a->asker, a->own_uid, &reply);
 	if (e == ERR_OK || e == ERR_NOT_FOUND)
-		return;
-	if (e == ERR_DENIED) {
-		asker_failure_get(&reply, &f);
-		log_error("the keeper refuses the rules: %s (%s)", f.message, f.hint);
-		e = f.e;
-	} else {
-		log_warn("the rules could not be handed to the keeper: %s", err_name(e));
-	}
-	if (e == ERR_UNREACHABLE || e == ERR_TIMEOUT || e == ERR_SEALED || e == ERR_AGAIN)
+		a->said = ERR_OK;
+	else if (may_help_later(a, e, &reply))
 		load_later(a, LOAD_RETRY_MS);
 }
 
@@ -87,6 +118,7 @@ on_link(enum role peer, uint8_t index, int fd, void *arg)
 	if (peer != ROLE_KEEPER)
 		log_fatal("a link to %s makes no sense here", role_name(peer));
 	asker_link(&a->asker, fd);
+	a->sealed = false;
 	load_later(a, 0); /* a keeper that has just started has no rules */
 }
 
@@ -105,7 +137,10 @@ on_listen(enum listen_kind kind, int fd, void *arg)
 static void
 on_reload(void *arg)
 {
-	load_later(arg, 0);
+	struct admin *a = arg;
+
+	a->said = ERR_OK; /* who asked wants to read it again */
+	load_later(a, 0);
 }
 
 static void

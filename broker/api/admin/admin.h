@@ -23,6 +23,8 @@ struct admin {
 	struct watch listener;
 	struct timer accept_again, load_again;
 	struct drain drain;
+	bool sealed;   /* the keeper refused the rules for that reason: they wait */
+	enum err said; /* why they are not in force, as the log has it already */
 	uid_t own_uid; /* besides root, who may speak here */
 };
 

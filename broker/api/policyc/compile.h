@@ -67,6 +67,8 @@ bool compile_integer(
 
 /* A copy in *dst in place of what was there. */
 void compile_keep(struct compiler *c, char **dst, const char *text);
+/* count elements of size bytes, zero. NULL: fatal is set. */
+void *compile_array(struct compiler *c, uint32_t count, size_t size);
 /* Room for one more of count elements of size bytes each; the new ones are zero. False: fatal is
  * set. */
 bool compile_grow(struct compiler *c, void **array, uint32_t count, uint32_t *room, size_t size);

@@ -138,6 +138,16 @@ compile_keep(struct compiler *c, char **dst, const char *text)
 	*dst = copy;
 }
 
+void *
+compile_array(struct compiler *c, uint32_t count, size_t size)
+{
+	void *p = calloc(count, size);
+
+	if (p == NULL)
+		c->fatal = ERR_NOMEM;
+	return p;
+}
+
 bool
 compile_grow(struct compiler *c, void **array, uint32_t count, uint32_t *room, size_t size)
 {

@@ -1,6 +1,5 @@
 /* One policy file. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "broker/api/policyc/compile.h"
@@ -29,11 +28,7 @@ take_workloads(struct compiler *c, struct policy *p, const struct yaml_node *n)
 		compile_report(c, n, "expected 1 to %d workloads", RULES_WORKLOADS_MAX);
 		return;
 	}
-	p->workloads = calloc(n->count, sizeof(p->workloads[0]));
-	if (p->workloads == NULL) {
-		c->fatal = ERR_NOMEM;
-		return;
-	}
+	p->workloads = compile_array(c, n->count, sizeof(p->workloads[0]));
 	for (uint32_t i = 0; i < n->count && c->fatal == ERR_OK; i++) {
 		const struct yaml_node *w = n->items[i];
 
@@ -93,11 +88,7 @@ take_patterns(
 		compile_report(c, n, "expected 1 to %d rules", RULES_PATTERNS_MAX);
 		return;
 	}
-	*ret_list = calloc(n->count, sizeof(**ret_list));
-	if (*ret_list == NULL) {
-		c->fatal = ERR_NOMEM;
-		return;
-	}
+	*ret_list = compile_array(c, n->count, sizeof(**ret_list));
 	for (uint32_t i = 0; i < n->count && c->fatal == ERR_OK; i++)
 		*ret_count =
 		    (uint16_t)(*ret_count + take_pattern(c, &(*ret_list)[*ret_count], n->items[i]));
@@ -179,11 +170,7 @@ take_uses(struct compiler *c, struct policy *p, const struct yaml_node *n)
 		compile_report(c, n, "expected 1 to %d upstreams", RULES_USES_MAX);
 		return;
 	}
-	p->uses = calloc(n->count, sizeof(p->uses[0]));
-	if (p->uses == NULL) {
-		c->fatal = ERR_NOMEM;
-		return;
-	}
+	p->uses = compile_array(c, n->count, sizeof(p->uses[0]));
 	for (uint32_t i = 0; i < n->count && c->fatal == ERR_OK; i++) {
 		struct use *u = &p->uses[p->use_count++];
 
