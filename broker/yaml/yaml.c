@@ -339,8 +339,14 @@ yaml_load(
     const char *path, const char *file, struct yaml_node **ret_root, struct place_error *ret_error)
 {
 	AUTO(buf_wipe) struct buf contents = BUF_MAX(YAML_FILE_MAX);
-	enum err e = sys_read_file(path, &contents);
+	struct stat st;
+	enum err e;
 
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* a pipe would never open */
+		(void)yaml_error(ret_error, file, NULL, "not a regular file");
+		return ERR_IO;
+	}
+	e = sys_read_file(path, &contents);
 	if (e == ERR_OK)
 		return yaml_parse(file, buf_span(&contents), ret_root, ret_error);
 	(void)yaml_error(ret_error, file, NULL, "%s",

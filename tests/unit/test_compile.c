@@ -273,6 +273,13 @@ check_folders(void)
 	ok(errors.count == 1 && errors.list[0].line == 0 && is(errors.list[0].file, path),
 	    "and named");
 	must(sys_unlink(path) == 0);
+	must(mkfifo(path, 0600) == 0);
+	is_err(policyc_compile(dir, &r, &errors), ERR_SYNTAX, "a pipe is not waited for");
+	must(sys_unlink(path) == 0 && mkdir(path, 0700) == 0);
+	is_err(policyc_compile(dir, &r, &errors), ERR_SYNTAX, "a folder named like a policy");
+	ok(errors.count == 1 && strstr(errors.list[0].text, "not a regular file") != NULL,
+	    "and named");
+	must(rmdir(path) == 0);
 	ok(policyc_compile(dir, &r, &errors) == ERR_OK, "good again");
 }
 

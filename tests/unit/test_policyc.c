@@ -220,6 +220,7 @@ static const struct bad bad_upstreams[] = {
 	{ "ca that is none", "upstream: u\n" URL "ca: /proc/version\n", 3, 5, "no certificate" },
 	{ "ca with a key in it", "upstream: u\n" URL "ca: key.pem\n", 3, 5, "private key" },
 	{ "ca too large", "upstream: u\n" URL "ca: big.pem\n", 3, 5, "larger than 256 KiB" },
+	{ "ca that is a pipe", "upstream: u\n" URL "ca: pipe.pem\n", 3, 5, "not a regular file" },
 	{ "ca that is empty", "upstream: u\n" URL "ca: empty.pem\n", 3, 5, "is empty" },
 	{ "connect without port", "upstream: u\n" URL "connect: a.example\n", 3, 10, "HOST:PORT" },
 	{ "connect to port 0", "upstream: u\n" URL "connect: a.example:0\n", 3, 10, "HOST:PORT" },
@@ -343,7 +344,7 @@ make_files(void)
 {
 	static const char key[] = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
 	static const char good[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-	char *big = malloc(RULES_CA_LEN_MAX + 1);
+	char path[256], *big = malloc(RULES_CA_LEN_MAX + 1);
 
 	must(mkdtemp(dir) != NULL);
 	memset(big, 'x', RULES_CA_LEN_MAX + 1);
@@ -351,6 +352,8 @@ make_files(void)
 	write_file("good.pem", good, strlen(good));
 	write_file("big.pem", big, RULES_CA_LEN_MAX + 1);
 	write_file("empty.pem", "", 0);
+	(void)snprintf(path, sizeof(path), "%s/pipe.pem", dir);
+	must(mkfifo(path, 0600) == 0);
 	free(big);
 }
 

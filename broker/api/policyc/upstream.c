@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "broker/api/policyc/catalogue.h"
 #include "broker/api/policyc/compile.h"
@@ -178,35 +179,44 @@ ca_refused(struct span pem)
 	return NULL;
 }
 
+/* The file's text with a NUL behind it into *pem; a phrase if it is no CA file. */
+static const char *
+read_ca(const struct compiler *c, const char *name, struct buf *pem)
+{
+	bool absolute = name[0] == '/';
+	const char *why;
+	char path[4096];
+	struct stat st;
+	enum err e;
+
+	if (snprintf(path, sizeof(path), "%s%s%s", absolute ? "" : c->config_dir,
+		absolute ? "" : "/", name) >= (int)sizeof(path))
+		return "is too long for a path";
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return "is not a regular file";
+	e = sys_read_file(path, pem);
+	if (e == ERR_NOT_FOUND)
+		return "does not exist";
+	if (e == ERR_LIMIT || pem->len > RULES_CA_LEN_MAX)
+		return "is larger than 256 KiB";
+	if (e != ERR_OK)
+		return "cannot be read";
+	why = pem->len == 0 ? "is empty" : ca_refused(buf_span(pem));
+	return why == NULL && buf_append_byte(pem, '\0') != ERR_OK ? "does not fit" : why;
+}
+
 static void
 set_ca(struct compiler *c, struct upstream *u, const struct yaml_node *n)
 {
 	AUTO(buf_wipe) struct buf pem = BUF_MAX(RULES_CA_LEN_MAX + 1);
-	char path[4096], shown[YAML_SHOW_SIZE];
-	const char *why = NULL;
-	enum err e;
+	char shown[YAML_SHOW_SIZE];
+	const char *why;
 
 	if (!compile_expect(c, n, YAML_STRING))
 		return;
-	if (snprintf(path, sizeof(path), "%s%s%s", n->text[0] == '/' ? "" : c->config_dir,
-		n->text[0] == '/' ? "" : "/", n->text) >= (int)sizeof(path))
-		why = "is too long for a path";
-	e = why == NULL ? sys_read_file(path, &pem) : ERR_LIMIT;
-	if (why == NULL && e != ERR_OK)
-		why = e == ERR_NOT_FOUND ? "does not exist"
-		      : e == ERR_LIMIT	 ? "is larger than 256 KiB"
-					 : "cannot be read";
-	if (why == NULL)
-		why = pem.len == 0		   ? "is empty"
-		      : pem.len > RULES_CA_LEN_MAX ? "is larger than 256 KiB"
-						   : ca_refused(buf_span(&pem));
-	if (why != NULL) {
+	why = read_ca(c, n->text, &pem);
+	if (why != NULL)
 		compile_report(c, n, "the CA file %s %s", yaml_show(n->text, shown), why);
-		return;
-	}
-	e = buf_append_byte(&pem, '\0');
-	if (e != ERR_OK)
-		c->fatal = ERR_NOMEM;
 	else
 		compile_keep(c, &u->ca_pem, (const char *)pem.data);
 }
