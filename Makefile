@@ -63,6 +63,9 @@ $$(BUILD)/bin/$(1): $$(SRC_$(1):%.c=$$(BUILD)/obj/%.o)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
+# Objects stay, also those that only a test or fuzz target asks for.
+.SECONDARY:
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
@@ -120,8 +123,9 @@ $(BUILD)/fuzz/run_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/parts.a
 .PHONY: fuzz-run
 fuzz-run: $(FUZZRUN)
 	@for r in $(FUZZRUN); do n=$${r##*/run_}; mkdir -p $(BUILD)/found/$$n; echo "$$n, $(FUZZ_S) s"; \
-	    $$r -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=1500 -verbosity=0 -artifact_prefix=$(BUILD)/found/$$n- \
-	    $(BUILD)/found/$$n tests/fuzz/corpus/$$n || exit 1; done
+	    $$r -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=1500 -artifact_prefix=$(BUILD)/found/$$n- \
+	    $(BUILD)/found/$$n tests/fuzz/corpus/$$n > $(BUILD)/found/$$n.log 2>&1 || \
+	    { tail -60 $(BUILD)/found/$$n.log; exit 1; }; done
 
 .PHONY: fuzz
 fuzz: ## every fuzz target under libFuzzer, ASan and UBSan for FUZZ_S seconds
