@@ -54,13 +54,13 @@ user: none
 EOF
 sidekey --quiet init --state-dir "$state" --unseal key-file --key-file "$work/root.key"
 if [ -z "$real_key" ]; then
-	/usr/bin/python3 "$root/tools/demo_upstream.py" "$work" &
+	/usr/bin/python3 "$root/tools/demo_upstream.py" "$work" "$conf" &
 	upstream=$!
 	for _ in $(seq 100); do [ -s "$work/upstream.port" ] && break; sleep 0.05; done
 	cat >"$conf/upstreams/anthropic.yaml" <<EOF
 upstream: anthropic
 like: anthropic
-ca: $work/ca.pem
+ca: ca.pem
 connect: 127.0.0.1:$(cat "$work/upstream.port")
 EOF
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The demo's local TLS upstream: the tests' recording one, which writes down what arrived.
 
-usage: demo_upstream.py DIR: leaves DIR/ca.pem, DIR/upstream.port and DIR/upstream.seen.
+usage: demo_upstream.py DIR CONFIG-DIR: leaves CONFIG-DIR/ca.pem, DIR/upstream.port and DIR/upstream.seen.
 """
 import os
 import sys
@@ -10,10 +10,10 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/lib"))
 from harness import pki, upstream  # noqa: E402
 
-work = sys.argv[1]
+work, conf = sys.argv[1:3]
 ca = pki.Ca(f"{work}/pki")
 cert, key = ca.leaf("anthropic", "DNS:api.anthropic.com")
-os.rename(ca.cert, f"{work}/ca.pem")
+os.rename(ca.cert, f"{conf}/ca.pem")
 
 
 def handler(conn, req):

@@ -129,7 +129,7 @@ def row(what, value, budget, good):
 
 def main():
     with broker.Broker(tcp="127.0.0.1:21004") as b:
-        ca = pki.Ca(f"{b.dir}/pki")
+        ca = pki.Ca(f"{b.conf}/pki")
         cert, key = ca.leaf("up", "DNS:api.anthropic.com")
         ccert, ckey = ca.leaf("client", "URI:spiffe://x/client")
         os.makedirs(f"{b.dir}/tmp", exist_ok=True)
@@ -142,7 +142,7 @@ def main():
                                                    authorizer="location = /auth { internal; return 204; }", **names))]
         try:
             b.start()
-            b.secret("anthropic", "sk-ant-api03-bench-0123456789abcdef0123456789abcdef")
+            b.secret("anthropic-api-key", "sk-ant-api03-bench-0123456789abcdef0123456789abcdef")
             b.workload("bench")
             b.reload()
             measure(b, procs, ca, ccert, ckey)

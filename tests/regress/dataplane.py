@@ -48,14 +48,14 @@ def handler(conn, req):
 
 def main(t):
     with broker.Broker() as b:
-        ca = pki.Ca(f"{b.dir}/pki")
+        ca = pki.Ca(f"{b.conf}/pki")
         cert, key = ca.leaf("up", "DNS:api.anthropic.com")
         handler_with = type("H", (), {"before_body": False, "__call__": staticmethod(handler)})()
         up = upstream.Upstream(cert, key, handler_with)
         b.upstream("anthropic", "anthropic", up, ca.cert)
         b.policy("coder", ["coder"], '  anthropic:\n    allow: ["* /**"]\n')
         b.start()
-        b.secret("anthropic", KEY)
+        b.secret("anthropic-api-key", KEY)
         b.workload("coder")
         b.reload()
         w = workload.Workload(b.enroll("coder"))

@@ -14,7 +14,7 @@ def redirect(conn, req):
 def main(t):
     os.environ["HTTPS_PROXY"] = os.environ["https_proxy"] = "http://127.0.0.1:9"
     with stage.Stage() as s:
-        evil_ca = pki.Ca(f"{s.b.dir}/evil", "evil")
+        evil_ca = pki.Ca(f"{s.b.conf}/evil", "evil")
         cases = [  # name, certificate, what is wrong
             ("evilca", evil_ca.leaf("e1", "DNS:api.anthropic.com"), "another CA"),
             ("othername", s.ca.leaf("e2", "DNS:api.anthropic.com.evil.example"), "another name"),
@@ -28,20 +28,20 @@ def main(t):
         for name, (cert, key), _ in cases:
             up = upstream.Upstream(cert, key)
             ups.append(up)
-            s.b.upstream(name, "anthropic", up, s.ca.cert, "credential: {kind: static, secret: anthropic}\n")
+            s.b.upstream(name, "anthropic", up, s.ca.cert, "credential: {kind: static, secret: anthropic-api-key}\nenv: {}\n")
             use += f'  {name}:\n    allow: ["* /**"]\n'
         red = upstream.Upstream(*s.ca.leaf("red", "DNS:api.anthropic.com"), redirect)
-        s.b.upstream("redirect", "anthropic", red, s.ca.cert, "credential: {kind: static, secret: anthropic}\n")
+        s.b.upstream("redirect", "anthropic", red, s.ca.cert, "credential: {kind: static, secret: anthropic-api-key}\nenv: {}\n")
         use += '  redirect:\n    allow: ["* /**"]\n'
         for name, url in (("private", "https://127.0.0.1:1/"), ("localname", "https://localhost:1/"), ("metadata", "https://169.254.169.254/")):
             extra = "allow_private: true\n" if name == "private" else ""
             if name == "metadata":
-                s.b.write("upstreams/metadata.yaml", f"upstream: metadata\nlike: bearer\nurl: {url}\ncredential: {{kind: static, secret: anthropic}}\n")
+                s.b.write("upstreams/metadata.yaml", f"upstream: metadata\nlike: bearer\nurl: {url}\ncredential: {{kind: static, secret: anthropic-api-key}}\n")
                 p = s.b.cli("reload", check=False)
                 t.ok(p.returncode == 1 and "metadata.yaml:3:6" in p.stderr, "an address that must not be is refused where it is written", p.stderr)
                 os.unlink(f"{s.b.conf}/upstreams/metadata.yaml")
                 continue
-            s.b.write(f"upstreams/{name}.yaml", f"upstream: {name}\nlike: bearer\nurl: {url}\ncredential: {{kind: static, secret: anthropic}}\n{extra}")
+            s.b.write(f"upstreams/{name}.yaml", f"upstream: {name}\nlike: bearer\nurl: {url}\ncredential: {{kind: static, secret: anthropic-api-key}}\nenv: {{}}\n{extra}")
             use += f'  {name}:\n    allow: ["* /**"]\n'
         s.b.policy("coder", ["coder"], use)
         s.b.reload()

@@ -65,12 +65,12 @@ def cut_all(t, made, what, allowed):
 
 def main(t):
     with broker.Broker(yaml="certificate_ttl: 10m\n") as b:
-        ca = pki.Ca(f"{b.dir}/pki")
+        ca = pki.Ca(f"{b.conf}/pki")
         up = upstream.Upstream(*ca.leaf("up", "DNS:api.anthropic.com"), handler)
         b.upstream("anthropic", "anthropic", up, ca.cert)
         b.policy("p", ["coder", "other"], '  anthropic:\n    allow: ["* /**"]\n')
         b.start()
-        b.secret("anthropic", KEY)
+        b.secret("anthropic-api-key", KEY)
         for name in ("coder", "other"):
             b.workload(name)
         b.reload()
@@ -89,7 +89,7 @@ def main(t):
         except OSError:
             t.ok(True, "an open idle connection is worth nothing")
         t.is_(oracle.up0(up), "", "UP0")
-        t.ok(all(not c.closed(0.2) for p, c in others if p == "/live"), "another workload's stream goes on")
+        t.ok(all(c.sock.recv(65536) for p, c in others if p == "/live"), "another workload's stream goes on")
         for _, c in others:
             c.close()
         t.is_(oracle.aud(b, event="workload_revoke", workload="coder"), "", "AUD")
@@ -102,19 +102,19 @@ def main(t):
         t.is_(other.ask("GET", "/p/anthropic/v1/x").status, 200, "resumed: as before, with the same certificate")
         b.stop()
 
-    with broker.Broker(yaml="certificate_ttl: 4s\n") as b:
-        ca = pki.Ca(f"{b.dir}/pki")
+    with broker.Broker(yaml="certificate_ttl: 5s\n") as b:
+        ca = pki.Ca(f"{b.conf}/pki")
         up = upstream.Upstream(*ca.leaf("up", "DNS:api.anthropic.com"), handler)
         b.upstream("anthropic", "anthropic", up, ca.cert)
         b.policy("p", ["coder"], '  anthropic:\n    allow: ["* /**"]\n')
         b.start()
-        b.secret("anthropic", KEY)
+        b.secret("anthropic-api-key", KEY)
         b.workload("coder")
         b.reload()
         w = workload.Workload(b.enroll("coder"))
         made, idle = streams(w)
         left = w.issued["not_after"] - time.time()
-        t.ok(0 < left < 4.5, "a certificate of 4 s", left)
+        t.ok(0 < left < 5.5, "a certificate of 5 s", left)
         cut_all(t, made, "expiry", left + 1.0)
         up.clear()
         try:

@@ -33,6 +33,8 @@ def sealed_start(t):
         t.is_(p.returncode, 6, "a secret cannot be stored while sealed")
         p = b.cli("unseal", stdin="wrong\n", check=False)
         t.ok(p.returncode in (1, 4) and "passphrase" in p.stderr, "a wrong passphrase is refused in words", p.stderr)
+        t.ok("next attempt" in b.cli("unseal", stdin="correct horse battery\n", check=False).stderr, "guessing is slowed down")
+        time.sleep(1.1)
         b.cli("unseal", stdin="correct horse battery\n")
         broker.wait_for(b.ready, "ready after unseal")
         t.ok(True, "unsealed later, it is ready")
@@ -129,7 +131,7 @@ def bad_reload(t):
     with broker.Broker() as b:
         b.policy("p", ["a"], '  anthropic:\n    allow: ["GET /v1/models"]\n')
         b.start()
-        b.secret("anthropic", "sk-ant-api03-0123456789abcdef")
+        b.secret("anthropic-api-key", "sk-ant-api03-0123456789abcdef")
         b.reload()
         digest = b.json("status")["rules_digest"]
         b.write("policies/p.yaml", "policy: p\nworkloads: [a]\nuse:\n  anthropic:\n    alow: [\"GET /x\"]\n")

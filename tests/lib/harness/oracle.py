@@ -39,6 +39,8 @@ def can(secret, broker, replies=()):
     for top, _, files in os.walk(broker.dir):
         for name in files:
             path = os.path.join(top, name)
+            if not os.path.isfile(path):
+                continue
             with open(path, "rb") as f:
                 bad = can_bytes(secret, f.read(), path)
             if bad:

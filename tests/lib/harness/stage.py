@@ -8,12 +8,12 @@ ALLOW_ALL = '  anthropic:\n    allow: ["* /**"]\n'
 class Stage:
     def __init__(self, handler=upstream.messages_api, use=ALLOW_ALL, name="coder", extra="", **kw):
         self.b = broker.Broker(**kw)
-        self.ca = pki.Ca(f"{self.b.dir}/pki")
+        self.ca = pki.Ca(f"{self.b.conf}/pki")
         self.up = upstream.Upstream(*self.ca.leaf("up", "DNS:api.anthropic.com"), handler)
         self.b.upstream("anthropic", "anthropic", self.up, self.ca.cert, extra)
         self.b.policy(name, [name], use)
         self.b.start()
-        self.b.secret("anthropic", KEY)
+        self.b.secret("anthropic-api-key", KEY)
         self.b.workload(name)
         self.b.reload()
         self.w = workload.Workload(self.b.enroll(name, "--reusable"))

@@ -163,6 +163,8 @@ class Upstream:
         try:
             while self._one(conn):
                 pass
+            sock.settimeout(1)
+            sock.unwrap()  # without close_notify a body that ends with the connection would count as cut
         except (Closed, OSError, ssl.SSLError, ValueError):
             pass
         finally:

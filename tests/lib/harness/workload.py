@@ -113,6 +113,7 @@ class Client:
 
     def closed(self, timeout=3.0):
         """True when the peer ends the connection within timeout seconds."""
+        before = self.sock.gettimeout()
         self.sock.settimeout(timeout)
         try:
             while self.sock.recv(65536):
@@ -122,6 +123,8 @@ class Client:
             return False
         except (OSError, ssl.SSLError):
             return True
+        finally:
+            self.sock.settimeout(before)
 
     def close(self):
         self.sock.close()
