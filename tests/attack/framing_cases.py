@@ -234,6 +234,7 @@ def cases(path=PATH, host=HOST):
         ("chunk size with a tab behind", chunked(b"5\t\r\nhello\r\n0\r\n\r\n")),
         ("chunk size with an underscore", chunked(b"0_5\r\nhello\r\n0\r\n\r\n")),
         ("chunk size empty", chunked(b"\r\nhello\r\n0\r\n\r\n")),
+        ("second chunk size empty", chunked(b"5\r\nhello\r\n\r\n\r\n" + SMUGGLED)),
         ("chunk size not hex", chunked(b"g\r\nhello\r\n0\r\n\r\n")),
         ("chunk size of 17 digits", chunked(b"00000000000000005\r\nhello\r\n0\r\n\r\n")),
         ("chunk size 2^64 + 5", chunked(b"10000000000000005\r\nhello\r\n0\r\n\r\n")),
