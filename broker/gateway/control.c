@@ -103,6 +103,7 @@ answer(struct conn *c, const struct http1_head *h, struct span content)
 		e = stream_write(&c->stream, buf_span(&c->gw->stage));
 	buf_clear(&c->gw->stage);
 	release(c);
+	buf_clear(&c->in); /* head and body: all of it was this request (take_body() saw to that) */
 	if (e != ERR_OK)
 		conn_close(c, false, NULL);
 	else

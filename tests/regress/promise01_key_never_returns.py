@@ -74,7 +74,7 @@ def main(t):
         t.is_(bad, [], "split between two events at every offset: blanked")
         c.close()
         r = s.w.ask("GET", "/p/anthropic/gzip")
-        t.is_((r.status, r.json()["code"]), (502, "unscannable_response"), "a coding that cannot be scanned is refused")
+        t.is_((r.status, r.json()["sidekey"]["code"]), (502, "unscannable_response"), "a coding that cannot be scanned is refused")
         me = s.w.ask("GET", "/v1/self")
         replies.append(me)
         refused = s.w.ask("GET", "/p/nowhere/x")

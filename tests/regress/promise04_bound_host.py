@@ -48,7 +48,7 @@ def main(t):
 
         for (name, _, what), up in zip(cases, ups):
             r = s.w.ask("GET", f"/p/{name}/v1/x")
-            t.is_((r.status, r.json()["code"], len(up.requests)), (502, "upstream_certificate", 0), f"nothing is sent to a server with {what}")
+            t.is_((r.status, r.json()["sidekey"]["code"], len(up.requests)), (502, "upstream_certificate", 0), f"nothing is sent to a server with {what}")
         r = s.w.ask("GET", "/p/localname/x")
         t.is_((r.status, r.json()["code"]), (502, "upstream_address"), "a name that resolves to a private address is not dialled")
         r = s.w.ask("GET", "/p/private/x")
