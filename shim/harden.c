@@ -10,7 +10,10 @@
 enum err
 shim_harden_signals(struct shim_inherited *ret_in)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	/* SIGPIPE among them: blocked, the kernel would queue it although it is ignored, and a
+	 * write of ours to a peer that is gone would be passed on to the child. */
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS,
+		SIGPIPE };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, standard = { .sa_handler = SIG_DFL };
 	sigset_t all;
 
