@@ -50,7 +50,7 @@ def main(t):
             r = s.w.ask("GET", f"/p/{name}/v1/x")
             t.is_((r.status, r.json()["sidekey"]["code"], len(up.requests)), (502, "upstream_certificate", 0), f"nothing is sent to a server with {what}")
         r = s.w.ask("GET", "/p/localname/x")
-        t.is_((r.status, r.json()["code"]), (502, "upstream_address"), "a name that resolves to a private address is not dialled")
+        t.is_((r.status, r.json()["code"]), (502, "upstream_address_refused"), "a name that resolves to a private address is not dialled")
         r = s.w.ask("GET", "/p/private/x")
         t.is_((r.status, r.json()["code"]), (502, "upstream_unreachable"), "unless allow_private says so; nobody listens there")
         r = s.w.ask("POST", "/p/redirect/x", body=b"1")
