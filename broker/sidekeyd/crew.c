@@ -15,7 +15,9 @@
 #include "common/sys.h"
 
 #define MEMBER_QUEUE_MAX 65536 /* bytes that a child may leave unread */
-#define LINGER_MS 1000	       /* from the end of its link to its exit */
+#define IMPATIENCE_MS                                                                              \
+	1000 /* timeout(1) and others signal a process and then its group: one wish, not two */
+#define LINGER_MS 1000 /* from the end of its link to its exit */
 
 static void start(struct member *m);
 
@@ -285,10 +287,14 @@ crew_reload(struct crew *c)
 void
 crew_drain(struct crew *c)
 {
-	if (c->draining)
-		leave_kill_all(c);
-	else
+	int64_t now_ms = loop_now_ms(c->t.loop);
+
+	if (!c->draining) {
+		c->drain_began_ms = now_ms;
 		leave_begin(c);
+	} else if (now_ms - c->drain_began_ms >= IMPATIENCE_MS) {
+		leave_kill_all(c);
+	}
 }
 
 int

@@ -35,7 +35,7 @@ void crew_start(struct crew *c);  /* all at once */
 void crew_reap(struct crew *c);	  /* SIGCHLD came */
 void crew_reload(struct crew *c); /* SIGHUP came */
 /* SIGTERM or SIGINT came: gateways finish first, then edge and admin, then the keeper, which writes down what they did; whoever is late is killed.
- * The second call kills at once. The loop is stopped when all are gone. */
+ * A call more than a second later kills at once. The loop is stopped when all are gone. */
 void crew_drain(struct crew *c);
 /* 0, or 1 when the crew ended because it could not start. */
 int crew_status(const struct crew *c);

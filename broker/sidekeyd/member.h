@@ -32,6 +32,7 @@ struct crew {
 	size_t exit_count;
 	bool all_were_ready, draining, failed;
 	size_t phase; /* of the drain */
+	int64_t drain_began_ms;
 	struct timer drain_timer;
 };
 
