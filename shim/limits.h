@@ -29,6 +29,7 @@
 #define SHIM_ADDRESSES_MAX 8   /* of the gateway's name; the rest is not tried */
 #define SHIM_RESOLVED_MS 30000 /* an answer of DNS is used that long */
 #define SHIM_CONNECT_MS 10000  /* from resolving to the end of the handshake; then unreachable */
+#define SHIM_CROWDED_MS 20 /* between attempts while the gateway's backlog is full */
 #define SHIM_CONTROL_MS 15000  /* a control request, connection included; then unreachable */
 #define SHIM_CONTROL_MS_MIN                                                                        \
 	2000 /* ... shorter where --wait ends sooner, but not shorter than this */

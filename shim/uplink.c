@@ -9,7 +9,7 @@
 #include "common/sys.h"
 #include "shim/limits.h"
 
-enum { STARTING = 0, RESOLVING, CONNECTING, SHAKING, READY, FAILED };
+enum { STARTING = 0, RESOLVING, CROWDED, CONNECTING, SHAKING, READY, FAILED };
 
 static void
 bury(void *arg)
@@ -174,11 +174,17 @@ drop_socket(struct shim_uplink *u)
 }
 
 static void
+wait_until(struct shim_uplink *u, int64_t at_ms)
+{
+	if (loop_timer(u->all->loop, &u->timer, at_ms) != ERR_OK)
+		fail(u, ERR_NOMEM, "no memory");
+}
+
+static void
 try_next(struct shim_uplink *u)
 {
 	socklen_t len;
 	const struct sockaddr *sa;
-	enum err e;
 
 	drop_socket(u);
 	for (sa = address_of(u, &len); sa != NULL; sa = address_of(u, &len)) {
@@ -186,12 +192,17 @@ try_next(struct shim_uplink *u)
 
 		if (fd >= 0) {
 			u->state = CONNECTING;
-			e = watch_connect(u, fd);
-			if (e != ERR_OK)
-				fail(u, e, "no memory");
+			if (watch_connect(u, fd) != ERR_OK)
+				fail(u, ERR_NOMEM, "no memory");
 			return;
 		}
 		(void)snprintf(u->why, sizeof u->why, "%s", strerror(errno));
+		if (errno ==
+		    EAGAIN) { /* a unix socket's backlog is full for a moment: connect(2) */
+			u->state = CROWDED;
+			wait_until(u, loop_now_ms(u->all->loop) + SHIM_CROWDED_MS);
+			return;
+		}
 		u->address++;
 	}
 	shim_resolve_distrust(u->all->resolve);
@@ -211,26 +222,34 @@ on_resolved(struct shim_resolve_waiter *w, enum err e)
 				       : "its name could not be resolved");
 }
 
-/* The first call starts it, a second one ends it: time is up. */
+static void
+start(struct shim_uplink *u)
+{
+	enum err e;
+
+	u->state = RESOLVING;
+	u->deadline_ms = loop_now_ms(u->all->loop) + SHIM_CONNECT_MS;
+	e = loop_timer(u->all->loop, &u->timer, u->deadline_ms);
+	if (e == ERR_OK)
+		e = shim_resolve_ask(u->all->resolve, &u->waiter);
+	if (e != ERR_AGAIN)
+		on_resolved(&u->waiter, e);
+}
+
 static void
 on_timer(struct timer *t)
 {
 	struct shim_uplink *u = t->arg;
-	enum err e;
 
-	if (u->state != STARTING) {
-		fail(u, ERR_UNREACHABLE, "no answer in time");
-		return;
+	if (u->state == STARTING) {
+		start(u);
+	} else if (u->state == CROWDED && loop_now_ms(u->all->loop) < u->deadline_ms) {
+		try_next(u);
+		if (u->state == CONNECTING)
+			wait_until(u, u->deadline_ms);
+	} else {
+		fail(u, ERR_UNREACHABLE, u->state == CROWDED ? u->why : "no answer in time");
 	}
-	u->state = RESOLVING;
-	e = loop_timer(u->all->loop, &u->timer, loop_now_ms(u->all->loop) + SHIM_CONNECT_MS);
-	if (e != ERR_OK) {
-		fail(u, e, "no memory");
-		return;
-	}
-	e = shim_resolve_ask(u->all->resolve, &u->waiter);
-	if (e != ERR_AGAIN)
-		on_resolved(&u->waiter, e);
 }
 
 enum err

@@ -30,7 +30,8 @@ struct shim_uplink {
 	struct timer timer;
 	struct shim_resolve_waiter waiter;
 	uint8_t state;
-	size_t address;				       /* the one that is tried */
+	size_t address; /* the one that is tried */
+	int64_t deadline_ms;
 	int64_t made_ms;			       /* when the handshake ended */
 	void (*fn)(struct shim_uplink *u, enum err e); /* from the loop, once; may free u */
 	void *arg;
