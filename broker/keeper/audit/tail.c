@@ -92,8 +92,8 @@ static enum err
 take_header(int fd, struct audit_chain *c, const struct why *w, size_t *ret_len)
 {
 	AUTO(buf_wipe) struct buf b = BUF_MAX(HEADER_MAX + 1);
+	struct span line = SPAN_NONE;
 	struct audit_line l;
-	struct span line;
 	enum err e = read_range(fd, 0, HEADER_MAX, &b);
 
 	if (e != ERR_OK)
@@ -183,7 +183,7 @@ static enum err
 check_lines(struct audit_chain *c, struct span rest, const struct why *w, struct audit_tail *t)
 {
 	while (rest.len > 0 && !is_torn(rest)) {
-		struct span line;
+		struct span line = SPAN_NONE;
 		enum err e;
 
 		(void)first_line(rest, &line);

@@ -40,12 +40,10 @@ journal_closep(struct journal **j)
 static enum err
 convert(struct journal *j, int rc)
 {
-	(void)snprintf(j->why, sizeof(j->why), "%s", sqlite3_errstr(rc));
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
+	if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return ERR_OK;
+	(void)snprintf(j->why, sizeof(j->why), "%s", sqlite3_errstr(rc));
+	switch (rc & 0xff) { /* an extended code of success is none that we asked for */
 	case SQLITE_NOMEM:
 		return ERR_NOMEM;
 	case SQLITE_FULL:
@@ -84,11 +82,13 @@ harden(struct journal *j)
 		SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
 		SQLITE_DBCONFIG_DQS_DDL, SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_ENABLE_FKEY };
 	int rc = sqlite3_db_config(j->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	enum err e;
 
 	for (size_t i = 0; rc == SQLITE_OK && i < COUNT(off); i++)
 		rc = sqlite3_db_config(j->db, off[i], 0, NULL);
-	if (rc != SQLITE_OK)
-		return convert(j, rc);
+	e = convert(j, rc);
+	if (e != ERR_OK)
+		return e;
 	(void)sqlite3_limit(j->db, SQLITE_LIMIT_LENGTH, 1 << 20);
 	(void)sqlite3_limit(j->db, SQLITE_LIMIT_ATTACHED, 0);
 	(void)sqlite3_limit(j->db, SQLITE_LIMIT_WORKER_THREADS, 0);
@@ -110,11 +110,12 @@ connect_to(const char *path, struct journal **ret_j)
 	if (j == NULL)
 		return ERR_NOMEM;
 	rc = sqlite3_open_v2(path, &j->db,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
-	if (rc != SQLITE_OK)
-		return convert(j, rc);
-	(void)sqlite3_extended_result_codes(j->db, 1);
-	e = harden(j);
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+		SQLITE_OPEN_EXRESCODE,
+	    NULL);
+	e = convert(j, rc);
+	if (e == ERR_OK)
+		e = harden(j);
 	if (e != ERR_OK)
 		return e;
 	*ret_j = j;

@@ -16,7 +16,7 @@
 #define KV_OPS_MAX 1024
 #define KV_ROWS_MAX (1u << 17)		  /* rows; beyond it kv_commit() gives ERR_LIMIT */
 #define KV_BYTES_MAX ((size_t)256 << 20) /* of all sealed rows, which stay in memory */
-#define KV_SCHEMA 1
+#define KV_SCHEMA 1u
 
 struct kv;
 
