@@ -86,7 +86,7 @@ static void
 set_clock(struct keeper *k)
 {
 	int64_t wall_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
-	struct audit_record r = { .event = "clock_accepted" };
+	struct audit_record r = { .event = AUDIT_CLOCK_ACCEPTED };
 
 	k->clock_ahead = floor_init(&k->floor, audit_last_time_s(k->audit), wall_ms, mono_ms);
 	if (!k->clock_ahead)
@@ -97,6 +97,7 @@ set_clock(struct keeper *k)
 		return;
 	}
 	floor_accept(&k->floor, wall_ms, mono_ms);
+	audit_accept_clock(k->audit, wall_ms);
 	k->clock_ahead = false;
 	keeper_record_fact(k, &r);
 }
