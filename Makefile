@@ -177,6 +177,27 @@ cppcheck: ## cppcheck over the tree
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --suppressions-list=tools/cppcheck.suppressions -I. $(TREE)
 
+.PHONY: fence
+fence: all ## each program against the table of what it may link
+	@tools/link_fence.sh $(BUILD)
+
+.PHONY: house
+house: ## sizes, and calls that only one file may make (tools/house_allow.txt)
+	@tools/house_lint.sh
+
+.PHONY: format
+format: ## clang-format over the tree
+	@clang-format -i $$(find common broker cli shim tests -name '*.[ch]' -not -path '*/node_modules/*')
+
+.PHONY: install
+install: all ## programs and pages below PREFIX; daemons and shim 0711, so that they start closed to inspection
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/libexec/sidekey
+	install -m 0755 $(BUILD)/bin/sidekey $(DESTDIR)$(PREFIX)/bin/
+	install -m 0711 $(BUILD)/bin/sidekeyd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0711 $(patsubst %,$(BUILD)/bin/%,$(filter sidekey-%,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/libexec/sidekey/
+	for p in $(wildcard docs/man/*.[0-9]); do \
+	    install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
+
 .PHONY: check
 check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)

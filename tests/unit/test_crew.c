@@ -261,26 +261,21 @@ finish(struct stage *s)
 }
 
 static void
-test_life(void)
+check_start(struct stage *s)
 {
-	struct stage s;
-	long gateway, keeper, other;
-	char words[256];
-
-	begin(&s, "plain", 2);
-	check(see(&s,
+	check(see(s,
 		  "ready in|(gateway 0) is pid|(gateway 1) is pid|(edge 0) is pid|(admin 0) is pid|"
 		  "(keeper 0) is pid"),
 	    "all start");
-	check(see(&s, "(keeper 0) hears 'gateway 0' over its link to gateway 0|"
-		      "(keeper 0) hears 'gateway 1' over its link to gateway 1|"
-		      "(keeper 0) hears 'edge 0' over its link to edge 0|"
-		      "(keeper 0) hears 'admin 0' over its link to admin 0|"
-		      "(gateway 1) hears 'keeper 0' over its link to keeper 0|"
-		      "(gateway 1) hears 'edge 0' over its link to edge 0|"
-		      "(edge 0) hears 'gateway 0' over its link to gateway 0|"
-		      "(edge 0) hears 'keeper 0' over its link to keeper 0|"
-		      "(admin 0) hears 'keeper 0' over its link to keeper 0"),
+	check(see(s, "(keeper 0) hears 'gateway 0' over its link to gateway 0|"
+		     "(keeper 0) hears 'gateway 1' over its link to gateway 1|"
+		     "(keeper 0) hears 'edge 0' over its link to edge 0|"
+		     "(keeper 0) hears 'admin 0' over its link to admin 0|"
+		     "(gateway 1) hears 'keeper 0' over its link to keeper 0|"
+		     "(gateway 1) hears 'edge 0' over its link to edge 0|"
+		     "(edge 0) hears 'gateway 0' over its link to gateway 0|"
+		     "(edge 0) hears 'keeper 0' over its link to keeper 0|"
+		     "(admin 0) hears 'keeper 0' over its link to keeper 0"),
 	    "each pair of the table is linked, and each end knows whose the other is");
 	check(strstr(text, "'admin 0' over its link to gateway") == NULL &&
 		  strstr(text, "over its link to gateway 0|(admin") == NULL &&
@@ -288,34 +283,45 @@ test_life(void)
 		  strstr(text, "(gateway 0) hears 'gateway") == NULL,
 	    "and no other pair");
 	check(
-	    see(&s, "(gateway 0) listens 1|(gateway 0) listens 2|(gateway 1) listens 1|(gateway 1) "
-		    "listens 2|(admin 0) listens 3|(keeper 0) listens 4"),
+	    see(s, "(gateway 0) listens 1|(gateway 0) listens 2|(gateway 1) listens 1|(gateway 1) "
+		   "listens 2|(admin 0) listens 3|(keeper 0) listens 4"),
 	    "listeners go where they belong");
 	check(strstr(text, "(edge 0) listens") == NULL &&
 		  strstr(text, "(gateway 0) listens 3") == NULL,
 	    "and nowhere else");
-	check(see(&s, "(keeper 0) is pid") &&
+	check(see(s, "(keeper 0) is pid") &&
 		  strstr(text, "key_file known, accept_clock yes") != NULL &&
 		  strstr(text, "key_file known") ==
 		      strstr(strstr(text, "(keeper 0) is pid"), "key_file"),
 	    "the keeper alone knows the key file");
+}
 
-	gateway = pid_of("gateway 0");
-	keeper = pid_of("keeper 0");
+static void
+check_gateway_restart(struct stage *s)
+{
+	long other, gateway = pid_of("gateway 0");
+	char words[256];
+
 	forget();
 	(void)kill((pid_t)gateway, SIGKILL);
 	(void)snprintf(words, sizeof words,
 	    "gateway 0 (pid %ld) ended: signal 9; starting it again in 100 ms|"
 	    "keeper writes down: gateway 0 %ld signal 9|gateway 0 (pid ",
 	    gateway, gateway);
-	check(see(&s, words), "a gateway that is killed is told to the keeper");
-	check(see(&s,
-		  "is ready again|(keeper 0) hears 'gateway 0'|(edge 0) hears 'gateway 0'|"
-		  "(gateway 0) hears 'keeper 0'|(gateway 0) hears 'edge 0'|(gateway 0) listens 2"),
+	check(see(s, words), "a gateway that is killed is told to the keeper");
+	check(
+	    see(s, "is ready again|(keeper 0) hears 'gateway 0'|(edge 0) hears 'gateway 0'|"
+		   "(gateway 0) hears 'keeper 0'|(gateway 0) hears 'edge 0'|(gateway 0) listens 2"),
 	    "and comes back with fresh links to its peers");
 	other = pid_of("gateway 0");
 	check(other > 0 && other != gateway && pid_of("keeper 0") == 0 && pid_of("gateway 1") == 0,
 	    "and nobody else was restarted");
+}
+
+static void
+check_keeper_restart(struct stage *s, long keeper)
+{
+	char words[256];
 
 	forget();
 	(void)kill((pid_t)keeper, SIGKILL);
@@ -324,25 +330,43 @@ test_life(void)
 	    "hears "
 	    "'keeper 0'|(gateway 1) hears 'keeper 0'|key_file known, accept_clock no",
 	    keeper);
-	check(see(&s, words),
+	check(see(s, words),
 	    "a keeper that comes back hears of its own end, and may not take any clock");
 	check(pid_of("gateway 0") == 0 && pid_of("gateway 1") == 0, "gateways live through it");
+}
+
+static void
+check_end(struct stage *s)
+{
+	forget();
+	crew_reload(s->crew);
+	check(see(s, "(keeper) reloads|(admin) reloads"), "reload goes to keeper and admin");
 
 	forget();
-	crew_reload(s.crew);
-	check(see(&s, "(keeper) reloads|(admin) reloads"), "reload goes to keeper and admin");
-
-	forget();
-	crew_drain(s.crew);
-	check(loop_run(s.loop) == ERR_OK, "a drain ends the loop");
+	crew_drain(s->crew);
+	check(loop_run(s->loop) == ERR_OK, "a drain ends the loop");
 	read_log();
 	check(strstr(text, "(gateway 0) is done") < strstr(text, "(edge 0) drains") &&
 		  strstr(text, "(gateway 1) is done") < strstr(text, "(admin 0) drains") &&
 		  strstr(text, "(edge 0) is done") < strstr(text, "(keeper 0) drains") &&
 		  strstr(text, "(keeper 0) is done") != NULL,
 	    "gateways first, then edge and admin, the keeper last");
-	check(strstr(text, "starting it again") == NULL && crew_status(s.crew) == 0,
+	check(strstr(text, "starting it again") == NULL && crew_status(s->crew) == 0,
 	    "nobody is started again, and all is well");
+}
+
+static void
+test_life(void)
+{
+	struct stage s;
+	long keeper;
+
+	begin(&s, "plain", 2);
+	check_start(&s);
+	keeper = pid_of("keeper 0");
+	check_gateway_restart(&s);
+	check_keeper_restart(&s, keeper);
+	check_end(&s);
 	finish(&s);
 }
 
@@ -377,10 +401,11 @@ test_stubborn(void)
 		if (loop_turn(s.loop, 20) != ERR_OK)
 			break;
 	}
-	check(strstr(text, "ended") == NULL, "a second wish right behind the first changes nothing");
+	check(
+	    strstr(text, "ended") == NULL, "a second wish right behind the first changes nothing");
 	crew_drain(s.crew);
-	check(loop_run(s.loop) == ERR_OK && clock_mono_ms() - before_ms < 5000,
-	    "a later one kills");
+	check(
+	    loop_run(s.loop) == ERR_OK && clock_mono_ms() - before_ms < 5000, "a later one kills");
 	finish(&s);
 }
 

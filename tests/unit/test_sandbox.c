@@ -1,7 +1,4 @@
-/*
- * sandbox: what each role's list lets through, refuses, or dies of; and what Landlock leaves of the
- * file system. Each case runs in a process of its own, because there is no way back.
- */
+/* sandbox: which system calls each role's list lets through, refuses, or dies of. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,76 +17,63 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/proc/sandbox.h"
-#include "tests/lib/tap.h"
-
-#define WORKED 0
-#define FAILED(error) (error) /* the child exits with errno */
-#define TRAPPED SANDBOX_TRAP_STATUS
-#define SIGNALLED(n) (1000 + (n))
+#include "tests/lib/jail.h"
 
 static pid_t parent;
-static char dir[] = "/tmp/sidekey-sandbox-XXXXXX";
-
-static int
-result(long rc)
-{
-	return rc < 0 ? errno : WORKED;
-}
 
 static int
 open_read(void)
 {
-	return result(open("/etc/passwd", O_RDONLY));
+	return jail_result(open("/etc/passwd", O_RDONLY));
 }
 
 static int
 open_write(void)
 {
-	return result(open("/tmp/sidekey-sandbox-none", O_WRONLY));
+	return jail_result(open("/tmp/sidekey-sandbox-none", O_WRONLY));
 }
 
 static int
 socket_unix(void)
 {
-	return result(socket(AF_UNIX, SOCK_STREAM, 0));
+	return jail_result(socket(AF_UNIX, SOCK_STREAM, 0));
 }
 
 static int
 socket_inet(void)
 {
-	return result(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	return jail_result(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 static int
 socket_inet6_udp(void)
 {
-	return result(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0));
+	return jail_result(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0));
 }
 
 static int
 socket_raw(void)
 {
-	return result(socket(AF_INET, SOCK_RAW, 1));
+	return jail_result(socket(AF_INET, SOCK_RAW, 1));
 }
 
 static int
 socket_netlink(void)
 {
-	return result(socket(AF_NETLINK, SOCK_DGRAM, 0));
+	return jail_result(socket(AF_NETLINK, SOCK_DGRAM, 0));
 }
 
 static int
 socket_vsock(void)
 {
-	return result(socket(40, SOCK_STREAM, 0));
+	return jail_result(socket(40, SOCK_STREAM, 0));
 }
 
 /* The upper half of a register is the attacker's: the kernel looks at the lower one only. */
 static int
 socket_unix_disguised(void)
 {
-	return result(syscall(SYS_socket, (1L << 32) | AF_UNIX, SOCK_STREAM, 0));
+	return jail_result(syscall(SYS_socket, (1L << 32) | AF_UNIX, SOCK_STREAM, 0));
 }
 
 static int
@@ -97,49 +81,49 @@ pair(void)
 {
 	int fds[2];
 
-	return result(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	return jail_result(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
 }
 
 static int
 call_bind(void)
 {
-	return result(syscall(SYS_bind, 0, NULL, 0));
+	return jail_result(syscall(SYS_bind, 0, NULL, 0));
 }
 
 static int
 call_listen(void)
 {
-	return result(listen(0, 1));
+	return jail_result(listen(0, 1));
 }
 
 static int
 kill_self(void)
 {
-	return result(kill(getpid(), 0));
+	return jail_result(kill(getpid(), 0));
 }
 
 static int
 kill_parent(void)
 {
-	return result(kill(parent, 0));
+	return jail_result(kill(parent, 0));
 }
 
 static int
 kill_group(void)
 {
-	return result(kill(0, 0));
+	return jail_result(kill(0, 0));
 }
 
 static int
 kill_all(void)
 {
-	return result(kill(-1, 0));
+	return jail_result(kill(-1, 0));
 }
 
 static int
 tgkill_parent(void)
 {
-	return result(syscall(SYS_tgkill, parent, parent, 0));
+	return jail_result(syscall(SYS_tgkill, parent, parent, 0));
 }
 
 static int
@@ -153,7 +137,7 @@ limit_read(void)
 {
 	struct rlimit r;
 
-	return result(prlimit(0, RLIMIT_NOFILE, NULL, &r));
+	return jail_result(prlimit(0, RLIMIT_NOFILE, NULL, &r));
 }
 
 static int
@@ -161,7 +145,7 @@ limit_set(void)
 {
 	struct rlimit r = { 10, 10 };
 
-	return result(prlimit(0, RLIMIT_NOFILE, &r, NULL));
+	return jail_result(prlimit(0, RLIMIT_NOFILE, &r, NULL));
 }
 
 static int
@@ -169,43 +153,43 @@ limit_parent(void)
 {
 	struct rlimit r;
 
-	return result(prlimit(parent, RLIMIT_NOFILE, NULL, &r));
+	return jail_result(prlimit(parent, RLIMIT_NOFILE, NULL, &r));
 }
 
 static int
 affinity_parent(void)
 {
-	return result(syscall(SYS_sched_setaffinity, parent, 0, NULL));
+	return jail_result(syscall(SYS_sched_setaffinity, parent, 0, NULL));
 }
 
 static int
 renice_parent(void)
 {
-	return result(setpriority(PRIO_PROCESS, (id_t)parent, 0));
+	return jail_result(setpriority(PRIO_PROCESS, (id_t)parent, 0));
 }
 
 static int
 call_ptrace(void)
 {
-	return result(syscall(SYS_ptrace, 16, parent, 0, 0));
+	return jail_result(syscall(SYS_ptrace, 16, parent, 0, 0));
 }
 
 static int
 read_parent_memory(void)
 {
-	return result(syscall(SYS_process_vm_readv, parent, NULL, 0, NULL, 0, 0));
+	return jail_result(syscall(SYS_process_vm_readv, parent, NULL, 0, NULL, 0, 0));
 }
 
 static int
 pidfd(void)
 {
-	return result(syscall(SYS_pidfd_open, parent, 0));
+	return jail_result(syscall(SYS_pidfd_open, parent, 0));
 }
 
 static int
 steal_descriptor(void)
 {
-	return result(syscall(SYS_pidfd_getfd, 0, 0, 0));
+	return jail_result(syscall(SYS_pidfd_getfd, 0, 0, 0));
 }
 
 static int
@@ -215,7 +199,7 @@ call_fork(void)
 
 	if (pid == 0)
 		_exit(0);
-	return result(pid);
+	return jail_result(pid);
 }
 
 static int
@@ -223,7 +207,7 @@ call_exec(void)
 {
 	char *argv[] = { "true", NULL };
 
-	return result(execve("/bin/true", argv, argv + 1));
+	return jail_result(execve("/bin/true", argv, argv + 1));
 }
 
 static int
@@ -240,79 +224,79 @@ make_code(void)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return result(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+	return jail_result(mprotect(p, 4096, PROT_READ | PROT_EXEC));
 }
 
 static int
 io_uring(void)
 {
-	return result(syscall(SYS_io_uring_setup, 1, NULL));
+	return jail_result(syscall(SYS_io_uring_setup, 1, NULL));
 }
 
 static int
 memfd(void)
 {
-	return result(memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	return jail_result(memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 }
 
 static int
 own_signal(void)
 {
-	return result(fcntl(0, F_SETOWN, parent));
+	return jail_result(fcntl(0, F_SETOWN, parent));
 }
 
 static int
 own_signal_ioctl(void)
 {
-	return result(ioctl(0, 0x8901 /* FIOSETOWN */, &parent));
+	return jail_result(ioctl(0, 0x8901 /* FIOSETOWN */, &parent));
 }
 
 static int
 change_uid(void)
 {
-	return result(setuid(1));
+	return jail_result(setuid(1));
 }
 
 static int
 second_filter(void)
 {
-	return result(syscall(SYS_seccomp, 0, 0, NULL));
+	return jail_result(syscall(SYS_seccomp, 0, 0, NULL));
 }
 
 static int
 dumpable(void)
 {
-	return result(syscall(SYS_prctl, 4 /* PR_SET_DUMPABLE */, 1, 0, 0, 0));
+	return jail_result(syscall(SYS_prctl, 4 /* PR_SET_DUMPABLE */, 1, 0, 0, 0));
 }
 
 static int
 namespaces(void)
 {
-	return result(syscall(SYS_unshare, 0x10000000 /* CLONE_NEWUSER */));
+	return jail_result(syscall(SYS_unshare, 0x10000000 /* CLONE_NEWUSER */));
 }
 
 static int
 call_bpf(void)
 {
-	return result(syscall(SYS_bpf, 0, NULL, 0));
+	return jail_result(syscall(SYS_bpf, 0, NULL, 0));
 }
 
 static int
 call_userfaultfd(void)
 {
-	return result(syscall(SYS_userfaultfd, 0));
+	return jail_result(syscall(SYS_userfaultfd, 0));
 }
 
 static int
 call_keyctl(void)
 {
-	return result(syscall(SYS_keyctl, 0, 0, 0, 0, 0));
+	return jail_result(syscall(SYS_keyctl, 0, 0, 0, 0, 0));
 }
 
 static int
 call_mount(void)
 {
-	return result(syscall(SYS_mount, NULL, NULL, NULL, 0, NULL));
+	return jail_result(syscall(SYS_mount, NULL, NULL, NULL, 0, NULL));
 }
 
 /* What any event-driven program does all day. */
@@ -335,33 +319,13 @@ everyday(void)
 		return 3;
 	return epoll_ctl(fds, EPOLL_CTL_ADD, 0, &ev) != 0 && errno != EPERM
 		   ? 4
-		   : result(epoll_wait(fds, &ev, 1, 0));
-}
-
-/* What SQLite and the audit log do. */
-static int
-journal(void)
-{
-	char a[64], b[64];
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd;
-
-	(void)snprintf(a, sizeof a, "%s/a", dir);
-	(void)snprintf(b, sizeof b, "%s/b", dir);
-	fd = open(a, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || pwrite(fd, "x", 1, 0) != 1 || fdatasync(fd) != 0 || ftruncate(fd, 4096) != 0)
-		return errno;
-	if (fcntl(fd, F_SETLK, &lock) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || fsync(fd) != 0)
-		return errno;
-	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
-		return errno;
-	return rename(a, b) != 0 || access(b, F_OK) != 0 ? errno : result(unlink(b));
+		   : jail_result(epoll_wait(fds, &ev, 1, 0));
 }
 
 static int
 change_folder(void)
 {
-	return result(chdir("/"));
+	return jail_result(chdir("/"));
 }
 
 struct row {
@@ -432,7 +396,7 @@ static const struct row rows[] = {
 	    "sidekey-keeper: fatal: forbidden system call 41 (socket)" },
 	{ "keeper: no UDP", ROLE_KEEPER, socket_inet6_udp, TRAPPED, "(socket)" },
 	{ "keeper: no socket pair", ROLE_KEEPER, pair, TRAPPED, "(socketpair)" },
-	{ "keeper: a journal", ROLE_KEEPER, journal, WORKED, NULL },
+	{ "keeper: a journal", ROLE_KEEPER, jail_journal, WORKED, NULL },
 	{ "keeper: stays where it is", ROLE_KEEPER, change_folder, TRAPPED, "(chdir)" },
 	{ "keeper: memfd", ROLE_KEEPER, memfd, WORKED, NULL },
 
@@ -461,183 +425,13 @@ static const struct row rows[] = {
 };
 
 static void
-quiet_core(void)
-{
-	struct rlimit none = { 0, 0 };
-
-	(void)setrlimit(RLIMIT_CORE, &none);
-}
-
-/* Runs act in a process of its own; its exit status or SIGNALLED(n), and what it wrote on stderr.
- */
-static int
-run(int (*before)(enum role role), enum role role, int (*act)(void), char *said, size_t size)
-{
-	int fds[2], status = -1;
-	ssize_t n;
-	pid_t pid;
-
-	if (pipe(fds) != 0)
-		abort();
-	(void)fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		(void)dup2(fds[1], STDERR_FILENO);
-		quiet_core();
-		if (before(role) != 0)
-			_exit(99);
-		_exit(act());
-	}
-	close(fds[1]);
-	n = read(fds[0], said, size - 1);
-	said[n > 0 ? n : 0] = '\0';
-	close(fds[0]);
-	if (waitpid(pid, &status, 0) != pid)
-		abort();
-	return WIFSIGNALED(status) ? SIGNALLED(WTERMSIG(status)) : WEXITSTATUS(status);
-}
-
-static int
-filter_only(enum role role)
-{
-	return sandbox_syscalls(role) == ERR_OK ? 0 : 1;
-}
-
-static int
-files_of_keeper(enum role role)
-{
-	const struct sandbox_path paths[] = { { "/dev/urandom", SANDBOX_READ },
-		{ dir, SANDBOX_WRITE }, { "/no/such/path", SANDBOX_WRITE } };
-	int abi = 0;
-
-	if (sandbox_files(role, paths, COUNT(paths), &abi) != ERR_OK || abi < 1)
-		return 1;
-	return filter_only(role);
-}
-
-static int
-files_of_admin(enum role role)
-{
-	const struct sandbox_path paths[] = { { dir, SANDBOX_READ } };
-	int abi = 0;
-
-	if (sandbox_files(role, paths, COUNT(paths), &abi) != ERR_OK || abi < 1)
-		return 1;
-	return filter_only(role);
-}
-
-static int
-files_of_sidekeyd(enum role role)
-{
-	const struct sandbox_path paths[] = { { "/", SANDBOX_READ }, { "/lib64", SANDBOX_EXEC },
-		{ "/lib", SANDBOX_EXEC }, { "/bin", SANDBOX_EXEC }, { dir, SANDBOX_REMOVE } };
-	int abi = 0;
-
-	if (sandbox_files(role, paths, COUNT(paths), &abi) != ERR_OK || abi < 1)
-		return 1;
-	return filter_only(role);
-}
-
-static int
-read_in_dir(void)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof path, "%s/there", dir);
-	return result(open(path, O_RDONLY));
-}
-
-static int
-make_in_dir(void)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof path, "%s/new", dir);
-	return result(open(path, O_WRONLY | O_CREAT, 0600));
-}
-
-static int
-link_in_dir(void)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof path, "%s/link", dir);
-	return result(open(path, O_RDONLY));
-}
-
-static int
-remove_in_dir(void)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof path, "%s/gone", dir);
-	return result(unlink(path));
-}
-
-static int
-read_urandom(void)
-{
-	return result(open("/dev/urandom", O_RDONLY));
-}
-
-static int
-exec_in_dir(void)
-{
-	char path[64], *argv[] = { "true", NULL };
-
-	(void)snprintf(path, sizeof path, "%s/true", dir);
-	return result(execve(path, argv, argv + 1));
-}
-
-static void
-test_files(void)
-{
-	static const struct {
-		const char *what;
-		int (*before)(enum role role);
-		enum role role;
-		int (*act)(void);
-		int want;
-	} cases[] = {
-		{ "keeper: reads its folder", files_of_keeper, ROLE_KEEPER, read_in_dir, WORKED },
-		{ "keeper: makes a file in it", files_of_keeper, ROLE_KEEPER, make_in_dir, WORKED },
-		{ "keeper: keeps a journal in it", files_of_keeper, ROLE_KEEPER, journal, WORKED },
-		{ "keeper: /dev/urandom", files_of_keeper, ROLE_KEEPER, read_urandom, WORKED },
-		{ "keeper: nothing outside", files_of_keeper, ROLE_KEEPER, open_read,
-		    FAILED(EACCES) },
-		{ "keeper: not through a link either", files_of_keeper, ROLE_KEEPER, link_in_dir,
-		    FAILED(EACCES) },
-		{ "admin: reads its folder", files_of_admin, ROLE_ADMIN, read_in_dir, WORKED },
-		{ "admin: nothing outside", files_of_admin, ROLE_ADMIN, open_read, FAILED(EACCES) },
-		{ "admin: does not write", files_of_admin, ROLE_ADMIN, make_in_dir, TRAPPED },
-		{ "sidekeyd: reads", files_of_sidekeyd, ROLE_SIDEKEYD, open_read, WORKED },
-		{ "sidekeyd: makes no file", files_of_sidekeyd, ROLE_SIDEKEYD, make_in_dir,
-		    FAILED(EACCES) },
-		{ "sidekeyd: executes where programs are", files_of_sidekeyd, ROLE_SIDEKEYD,
-		    call_exec, WORKED },
-		{ "sidekeyd: not elsewhere", files_of_sidekeyd, ROLE_SIDEKEYD, exec_in_dir,
-		    FAILED(EACCES) },
-		{ "sidekeyd: removes its sockets", files_of_sidekeyd, ROLE_SIDEKEYD, remove_in_dir,
-		    WORKED },
-	};
-	char said[256];
-
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		int got = run(cases[i].before, cases[i].role, cases[i].act, said, sizeof said);
-
-		if (!ok(got == cases[i].want, "%s", cases[i].what))
-			printf("# got %d, want %d: %s\n", got, cases[i].want, said);
-	}
-}
-
-static void
 test_calls(void)
 {
 	char said[256];
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct row *r = &rows[i];
-		int got = run(filter_only, r->role, r->act, said, sizeof said);
+		int got = jail_run(jail_filter, r->role, r->act, said, sizeof said);
 		bool good = got == r->want && (r->says == NULL || strstr(said, r->says) != NULL);
 
 		if (!ok(good, "%s", r->what))
@@ -649,7 +443,7 @@ test_calls(void)
 static int
 both_filters(enum role role)
 {
-	return filter_only(ROLE_SIDEKEYD) != 0 ? 1 : filter_only(role);
+	return jail_filter(ROLE_SIDEKEYD) != 0 ? 1 : jail_filter(role);
 }
 
 static void
@@ -658,56 +452,23 @@ test_nested(void)
 	char said[256];
 
 	for (enum role r = ROLE_GATEWAY; r <= ROLE_ADMIN; r++)
-		ok(run(both_filters, r, everyday, said, sizeof said) == WORKED,
+		ok(jail_run(both_filters, r, everyday, said, sizeof said) == WORKED,
 		    "%s below sidekeyd's filter", role_name(r));
-	ok(run(both_filters, ROLE_GATEWAY, pair, said, sizeof said) == WORKED, "a pair below it");
-	ok(run(both_filters, ROLE_KEEPER, journal, said, sizeof said) == WORKED,
+	ok(jail_run(both_filters, ROLE_GATEWAY, pair, said, sizeof said) == WORKED,
+	    "a pair below it");
+	ok(jail_run(both_filters, ROLE_KEEPER, jail_journal, said, sizeof said) == WORKED,
 	    "a journal below it");
-	ok(run(both_filters, ROLE_GATEWAY, call_exec, said, sizeof said) == TRAPPED,
+	ok(jail_run(both_filters, ROLE_GATEWAY, call_exec, said, sizeof said) == TRAPPED,
 	    "and what sidekeyd may, its child may not");
-}
-
-static void
-put_file(const char *name, mode_t mode)
-{
-	char path[64];
-	int fd;
-
-	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
-	fd = open(path, O_WRONLY | O_CREAT, mode);
-	if (fd < 0)
-		abort();
-	close(fd);
-}
-
-static bool
-landlock_is_there(void)
-{
-	return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
 }
 
 int
 main(void)
 {
-	char command[128], link[64];
-
 	parent = getpid();
-	if (mkdtemp(dir) == NULL)
-		abort();
-	put_file("there", 0600);
-	put_file("gone", 0600);
-	(void)snprintf(link, sizeof link, "%s/link", dir);
-	if (symlink("/etc/passwd", link) != 0)
-		abort();
-	(void)snprintf(command, sizeof command, "cp /bin/true %s/true", dir);
-	if (system(command) != 0)
-		abort();
+	jail_folder_make();
 	test_calls();
 	test_nested();
-	if (landlock_is_there())
-		test_files();
-	else
-		ok(true, "no Landlock in this kernel # SKIP");
-	(void)snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command) != 0 ? 1 : done();
+	jail_folder_remove();
+	return done();
 }
