@@ -305,8 +305,15 @@ check_whole(struct compiler *c, const struct upstream *u, const struct yaml_node
 	if (u->placeholder == NULL && env_wants_placeholder(u))
 		compile_report(
 		    c, at, "\"env\" uses {placeholder}, and there is no \"placeholder\"");
-	if (shape_host_is_ip(span_str(u->host)) && !u->allow_private && u->connect_host[0] == '\0')
-		compile_report(c, at,
+}
+
+/* url is NULL when it came from the catalogue, which holds host names. */
+static void
+check_address(struct compiler *c, const struct upstream *u, const struct yaml_node *url)
+{
+	if (url != NULL && shape_host_is_ip(span_str(u->host)) && !u->allow_private &&
+	    u->connect_host[0] == '\0')
+		compile_report(c, url,
 		    "the url holds an IP address; write a host name, or say allow_private: true or "
 		    "connect: HOST:PORT");
 }
@@ -361,8 +368,10 @@ compile_upstream(struct compiler *c, const struct yaml_node *root)
 		apply_catalogue(c, u, catalogue_names[i]);
 	apply(c, u, root);
 	/* a key that is bad is not missing as well */
-	if (c->fatal == ERR_OK && c->errors->count == before)
-		check_whole(c, u, name, like != NULL);
+	if (c->fatal != ERR_OK || c->errors->count != before)
+		return;
+	check_whole(c, u, name, like != NULL);
+	check_address(c, u, yaml_get(root, "url"));
 }
 
 /* A catalogue entry that needs no file, as an upstream of its own. */
