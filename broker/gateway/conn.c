@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "broker/gateway/control.h"
-#include "broker/gateway/health.h"
 #include "broker/gateway/keeperlink.h"
 #include "broker/gateway/share.h"
 #include "common/log.h"
@@ -196,111 +195,6 @@ conn_end_request(struct conn *c, bool keep)
 	linger(c);
 }
 
-/* Sends what stands in stage. The request's bytes are let go of. */
-static void
-send_answer(struct conn *c, enum err e, bool keep)
-{
-	struct buf *stage = &c->gw->stage;
-
-	if (e == ERR_OK)
-		e = stream_write(&c->stream, buf_span(stage));
-	buf_clear(stage);
-	if (e != ERR_OK) {
-		conn_close(c, false, NULL);
-		return;
-	}
-	if (keep)
-		buf_consume(&c->in, c->head.head_len);
-	conn_end_request(c, keep);
-}
-
-/* A body that was not read is not skipped either: it might hold what looks like a request. */
-static bool
-may_keep(const struct conn *c)
-{
-	return c->keep && (c->head.framing == HTTP1_NO_BODY ||
-			      (c->head.framing == HTTP1_LENGTH && c->head.content_length == 0));
-}
-
-void
-conn_answer(struct conn *c, const struct refusal *r)
-{
-	bool keep = may_keep(c);
-
-	send_answer(
-	    c, refuse_write(r, !keep, span_eq_str(c->head.method, "HEAD"), &c->gw->stage), keep);
-}
-
-static void
-answer_health(struct conn *c)
-{
-	bool keep = may_keep(c);
-	struct health h = c->route.kind == ROUTE_READY
-			      ? health_ready(c->gw->keeper != NULL, c->gw->ready)
-			      : health_alive();
-
-	send_answer(c, refuse_write_json(h.status, h.json, !keep, false, &c->gw->stage), keep);
-}
-
-/* ---- a request ---- */
-
-/* The head did not parse: nothing of it may be used, and the connection ends. */
-static void
-refuse_head(struct conn *c, enum err e, const char *reason)
-{
-	struct refusal r = { .status = 400,
-		.code = "bad_framing",
-		.hint = "the request is not well-formed HTTP/1.1, and what is ambiguous is refused",
-		.deny = true,
-		.rule = reason };
-
-	if (e == ERR_LIMIT) {
-		r.status = 431;
-		r.hint =
-		    "the head of the request is larger than 16 KiB or has more than 100 fields";
-	} else if (reason != NULL && span_eq_str(span_str(reason), "expectation")) {
-		r.status = 417;
-	}
-	c->keep = false;
-	c->head = (struct http1_head){ .status = 0 };
-	conn_report(c, r.code, span_str(reason));
-	conn_answer(c, &r);
-}
-
-static void
-refuse_route(struct conn *c)
-{
-	static const struct refusal refusals[] = {
-		[ROUTE_NOT_FOUND] = { .status = 404,
-		    .code = "no_route",
-		    .deny = true,
-		    .hint = "there is no such path here; upstreams are reached by /p/NAME/..." },
-		[ROUTE_METHOD] = { .status = 405,
-		    .code = "method",
-		    .deny = true,
-		    .hint = "this path does not take that method" },
-		[ROUTE_NO_WORKLOAD] = { .status = 401,
-		    .code = "no_certificate",
-		    .deny = true,
-		    .hint = "this path needs a workload's client certificate; connect through "
-			    "sidekey-shim" },
-		[ROUTE_CONTROL_ONLY] = { .status = 403,
-		    .code = "forwarded_control",
-		    .deny = true,
-		    .hint = "enrolling, renewing and giving back are for sidekey-shim alone" },
-		[ROUTE_UNSUPPORTED] = { .status = 501,
-		    .code = "method",
-		    .deny = true,
-		    .hint = "CONNECT and TRACE are not served" },
-	};
-	struct refusal r = refusals[c->route.refusal];
-
-	r.allow = c->route.allow;
-	if (c->route.refusal == ROUTE_CONTROL_ONLY)
-		conn_report(c, r.code, c->route.path);
-	conn_answer(c, &r);
-}
-
 static void
 serve(struct conn *c)
 {
@@ -308,7 +202,7 @@ serve(struct conn *c)
 	c->keep = c->head.keep_alive && c->head.minor == 1 && !c->gw->draining;
 	c->route = route_find(c->head.method, c->head.target, c->peer.present, c->alpn);
 	if (c->route.refusal != ROUTE_OK) {
-		refuse_route(c);
+		conn_refuse_route(c);
 		return;
 	}
 	c->state = CONN_BUSY;
@@ -320,7 +214,7 @@ serve(struct conn *c)
 		control_start(c);
 		break;
 	default:
-		answer_health(c);
+		conn_answer_health(c);
 		break;
 	}
 }
@@ -341,7 +235,7 @@ parse_head(struct conn *c, size_t fresh)
 	else if (e == ERR_OK)
 		serve(c);
 	else
-		refuse_head(c, e, reason);
+		conn_refuse_head(c, e, reason);
 }
 
 static void

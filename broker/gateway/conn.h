@@ -70,6 +70,11 @@ void conn_sweep(struct gateway *g); /* at the end of every loop turn */
 
 /* Sends our own answer to the request and ends it. Closes behind it where a body was not read. */
 void conn_answer(struct conn *c, const struct refusal *r);
+void conn_answer_health(struct conn *c);
+/* The head did not parse: nothing of it may be used, and the connection ends. */
+void conn_refuse_head(struct conn *c, enum err e, const char *reason);
+/* c->route says no. */
+void conn_refuse_route(struct conn *c);
 /* The whole answer is queued; head_len bytes of in are this request. keep: the next request may
  * come. */
 void conn_end_request(struct conn *c, bool keep);
