@@ -49,6 +49,7 @@ deny_instead(struct keeper *k, struct answer *a, const char *code, const char *h
 	struct flight *f = flight_find(&k->flights, a->allow.seq, a->peer);
 
 	if (f != NULL) {
+		flight_record(k, f, NULL, "not_sent"); /* the log must not claim that it went out */
 		limit_give_back(f->limit);
 		f->limit = NULL;
 		flight_end(&k->flights, f);

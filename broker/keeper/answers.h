@@ -1,10 +1,13 @@
 /*
- * answers - what gateways are told about this turn's questions, held back until their audit records
- * are durable. Process: keeper.   Owns: the answers of one turn. Secrets: a secret's value is
- * opened after the sync, written into the channel's frame, and wiped with it. Limits: ANSWERS_MAX a
- * turn; the next one makes the held ones go out first, with a sync of their own. Failure: when the
- * sync fails each answer becomes a denial (503 audit_unavailable), and what was allowed is not in
- * flight.
+ * answers - what gateways are told about this turn's questions, held back until their audit
+ * records are durable.
+ * Process: keeper.   Owns: the answers of one turn.
+ * Secrets: a secret's value is opened after the sync, written into the channel's frame, and wiped
+ *          with it.
+ * Limits: ANSWERS_MAX a turn; the next one makes the held ones go out first, with a sync of their
+ *          own.
+ * Failure: when the sync fails each answer becomes a denial (503 audit_unavailable), and what was
+ *          allowed is not in flight.
  */
 #ifndef KEEPER_ANSWERS_H
 #define KEEPER_ANSWERS_H

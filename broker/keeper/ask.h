@@ -4,7 +4,7 @@
  * Secrets: a reply may carry one (reveal, a new enrollment's key); wiped.
  * Limits: MSG_LEN_MAX a reply.
  * Failure: AK_FAIL with what the callee said; a call whose arguments do not parse is ERR_PROTO and
- * ends the link.
+ *          ends the link.
  */
 #ifndef KEEPER_ASK_H
 #define KEEPER_ASK_H

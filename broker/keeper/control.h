@@ -1,9 +1,12 @@
 /*
- * control - requests for /v1/...: which exist, who may make them, and the tickets that let the edge
- * carry them out. Process: keeper.   Owns: nothing. Secrets: the enrollment key passes through one
- * message; it is hashed here and wiped with its frame. Limits: ENROLL_FAILURES_MAX wrong enrollment
- * keys a minute are recorded one by one; beyond that each is told to wait. Failure: a denial,
- * recorded.
+ * control - requests for /v1/...: which exist, who may make them, and the tickets that let the
+ * edge carry them out.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: the enrollment key passes through one message; it is hashed here and wiped with its
+ *          frame.
+ * Limits: ENROLL_FAILURES_MAX wrong enrollment keys a minute are recorded one by one; beyond that
+ *          each is told to wait.
+ * Failure: a denial, recorded.
  */
 #ifndef KEEPER_CONTROL_H
 #define KEEPER_CONTROL_H

@@ -156,10 +156,15 @@ grant(struct question *q)
 	decide_rule(q, rule);
 	r.rule = span_str(rule);
 	memcpy(f.instance, q->cert->instance->id, sizeof f.instance);
-	if (keeper_record(q->k, &r, &f.seq) != ERR_OK ||
-	    flight_start(&q->k->flights, &f) != ERR_OK) {
+	if (keeper_record(q->k, &r, &f.seq) != ERR_OK) {
 		limit_give_back(q->limit);
-		refuse(q, "overloaded"); /* a recorded allow that was not acted on does no harm */
+		refuse(q, "overloaded");
+		return;
+	}
+	if (flight_start(&q->k->flights, &f) != ERR_OK) {
+		flight_record(q->k, &f, NULL, "not_sent");
+		limit_give_back(q->limit);
+		refuse(q, "overloaded");
 		return;
 	}
 	identity_seen(q->cert, q->now_s);

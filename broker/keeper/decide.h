@@ -1,8 +1,10 @@
 /*
  * decide - may this certificate do this, on this upstream, now? The one question of every proxied
- * request. Process: keeper.   Owns: nothing; the answer waits in answers.h. Secrets: none: it names
- * the version, the value is opened when the answer goes out. Limits: those of the policy, and
- * FLIGHTS_MAX. Failure: every doubt is a denial.
+ * request.
+ * Process: keeper.   Owns: nothing; the answer waits in answers.h.
+ * Secrets: none: it names the version, the value is opened when the answer goes out.
+ * Limits: those of the policy, and FLIGHTS_MAX.
+ * Failure: every doubt is a denial.
  */
 #ifndef KEEPER_DECIDE_H
 #define KEEPER_DECIDE_H

@@ -1,7 +1,10 @@
 /*
  * denial - the audit records of refusals, each workload's within its quota: a flood is counted
- * instead of written out. Process: keeper.   Owns: nothing.   Secrets: none. Limits: those of
- * audit/fold.h. Failure: a refusal that could not be recorded is still one.
+ * instead of written out.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none.
+ * Limits: those of audit/fold.h.
+ * Failure: a refusal that could not be recorded is still one.
  */
 #ifndef KEEPER_DENIAL_H
 #define KEEPER_DENIAL_H

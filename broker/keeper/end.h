@@ -1,6 +1,8 @@
 /*
  * end - an instance's end, with all that belongs to it: row, record, streams.
- * Process: keeper.   Owns: nothing.   Secrets: none.   Limits: none.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none.
+ * Limits: none.
  * Failure: as keeper_commit(); the instance lives on.
  */
 #ifndef KEEPER_END_H

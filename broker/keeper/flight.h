@@ -1,6 +1,7 @@
 /*
  * flight - the requests that were allowed and have not ended.
- * Process: keeper.   Owns: the flights.   Secrets: none.
+ * Process: keeper.   Owns: the flights.
+ * Secrets: none.
  * Limits: FLIGHTS_MAX; beyond it ERR_LIMIT and the request is refused.
  * Failure: ERR_LIMIT, ERR_NOMEM; nothing is in flight.
  */

@@ -1,8 +1,11 @@
 /*
  * floor - the keeper's time: never behind what the audit log has seen, never behind itself.
- * Process: keeper.   Owns: nothing.   Secrets: none.   Limits: FLOOR_AHEAD_MS_MAX.   Failure: none.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none.
+ * Limits: FLOOR_AHEAD_MS_MAX.
+ * Failure: none.
  * Clock: given both clocks. After a wall clock was set back, time goes on at the monotonic clock's
- * pace: nothing that expired lives again.
+ *          pace: nothing that expired lives again.
  */
 #ifndef KEEPER_FLOOR_H
 #define KEEPER_FLOOR_H

@@ -100,13 +100,7 @@ identity_refusal(const struct certificate *c, int64_t now_s)
 void
 identity_seen(struct certificate *c, int64_t now_s)
 {
-	struct certificate *old = &c->instance->previous;
-
 	c->instance->workload->last_seen_s = now_s;
-	if (c == old || old->instance == NULL)
-		return;
-	if (old->not_after_s > now_s + CERTIFICATE_OVERLAP_S)
-		old->not_after_s = now_s + CERTIFICATE_OVERLAP_S;
 }
 
 enum err

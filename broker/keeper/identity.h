@@ -1,10 +1,13 @@
 /*
  * identity - who exists: workloads, the enrollments that let them in, their instances with the
- * certificates that are alive. Process: keeper.   Owns: all of it, until identity_close(). Secrets:
- * none. Enrollment keys are kept as keyed hashes, found by that hash: there is nothing to compare
- * in variable time. Limits: the _MAX constants; beyond them ERR_LIMIT. Failure: ERR_EXISTS,
- * ERR_LIMIT, ERR_NOMEM; ERR_SYNTAX for a stored row that cannot be read. Nothing changed. Clock:
- * given now.
+ * certificates that are alive.
+ * Process: keeper.   Owns: all of it, until identity_close().
+ * Secrets: none. Enrollment keys are kept as keyed hashes, found by that hash: there is nothing to
+ *          compare in variable time.
+ * Limits: the _MAX constants; beyond them ERR_LIMIT.
+ * Failure: ERR_EXISTS, ERR_LIMIT, ERR_NOMEM; ERR_SYNTAX for a stored row that cannot be read.
+ *          Nothing changed.
+ * Clock: given now.
  *
  * Each change is made in two steps, with the commit between them: identity_*_row() writes what is
  * going to be, the others make it so in memory.
@@ -27,8 +30,6 @@
 #define ENROLL_KEY_LEN 32
 #define IDENTITY_ID_LEN 16
 #define INSTANCE_REMEMBERED_S (24 * 3600) /* an ended one: its placeholders are still known */
-#define CERTIFICATE_OVERLAP_S                                                                      \
-	60 /* the old certificate, once the new one was seen: for what is under way */
 
 enum workload_state { WORKLOAD_ACTIVE = 0, WORKLOAD_SUSPENDED, WORKLOAD_REVOKED };
 
@@ -106,7 +107,8 @@ struct certificate *identity_certificate(
  * "certificate_revoked", "certificate_expired", "certificate_not_yet_valid", "workload_revoked",
  * "workload_suspended". */
 const char *identity_refusal(const struct certificate *c, int64_t now_s);
-/* Marks the certificate as used: the one it replaced ends soon. */
+/* The workload was heard of. The certificate that was replaced stays as long as it says: a client
+ * of the shim may keep a connection, which has the old one, for as long. */
 void identity_seen(struct certificate *c, int64_t now_s);
 
 /* The rows. */

@@ -4,7 +4,7 @@
  * Secrets: root key, CA key, key file, passphrase (from stdin); in the arena, wiped at exit.
  * Limits: INIT_PASSPHRASE_MIN bytes of passphrase.
  * Failure: a sentence on stderr, exit code 1 (2 for usage); what exists already is never
- * overwritten.
+ *          overwritten.
  */
 #ifndef KEEPER_INIT_H
 #define KEEPER_INIT_H

@@ -1,8 +1,10 @@
 /*
- * intern - a small number for each upstream's name, the same for as long as the keeper is unsealed,
- * across reloads. Process: keeper.   Owns: a copy of each name.   Secrets: none. Limits: INTERN_MAX
- * names, those included that a reload removed; beyond it ERR_LIMIT.   Failure: ERR_LIMIT or
- * ERR_NOMEM; unchanged.
+ * intern - a small number for each upstream's name, the same for as long as the keeper is
+ * unsealed, across reloads.
+ * Process: keeper.   Owns: a copy of each name.
+ * Secrets: none.
+ * Limits: INTERN_MAX names, those included that a reload removed; beyond it ERR_LIMIT.
+ * Failure: ERR_LIMIT or ERR_NOMEM; unchanged.
  */
 #ifndef KEEPER_INTERN_H
 #define KEEPER_INTERN_H

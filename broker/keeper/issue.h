@@ -1,9 +1,11 @@
 /*
  * issue - certificates: the first one for an enrollment, the next one for an instance, and the
- * gateways' own. Process: keeper.   Owns: nothing. Secrets: none leave it; the CA's key signs.
+ * gateways' own.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none leave it; the CA's key signs.
  * Limits: CA_CSR_LEN_MAX, ENROLL_CAP_MAX; the certificate's life is the setting certificate_ttl.
- * Failure: ERR_DENIED, ERR_EXPIRED, ERR_SYNTAX with the reason in the call; nothing was issued, and
- * the enrollment is as it was.
+ * Failure: ERR_DENIED, ERR_EXPIRED, ERR_SYNTAX with the reason in the call; nothing was issued,
+ *          and the enrollment is as it was.
  */
 #ifndef KEEPER_ISSUE_H
 #define KEEPER_ISSUE_H

@@ -2,9 +2,11 @@
  * keeper - the whole state of the process that decides and writes down.
  * Process: keeper.   Owns: everything that is in it.
  * Secrets: the keyring; keys derived from it; no secret's value, which are opened for one message
- * and wiped with it. Limits: those of the parts. Failure: a store whose state on disk is not known
- * ends the process; what it lost is what nobody was told. Clock: keeper_now_s() is the keeper's
- * time; see floor.h.
+ *          and wiped with it.
+ * Limits: those of the parts.
+ * Failure: a store whose state on disk is not known ends the process; what it lost is what nobody
+ *          was told.
+ * Clock: keeper_now_s() is the keeper's time; see floor.h.
  */
 #ifndef KEEPER_KEEPER_H
 #define KEEPER_KEEPER_H
@@ -48,6 +50,7 @@ struct keeper {
 	int64_t started_s;
 	uint32_t restarts; /* of other processes */
 	bool sealed, audit_failing, clock_ahead;
+	int rules_fd; /* sealed memfd of the rules in force, for after a seal; -1: none yet */
 	struct timer retry, tick, lazy_sync, rekey;
 
 	/* all below: only while unsealed */

@@ -1,9 +1,13 @@
 /*
  * limits - how many requests a workload may make of an upstream in a window, and how many may be
- * open at once. Process: keeper.   Owns: one struct limit a pair that is in use.   Secrets: none.
+ * open at once.
+ * Process: keeper.   Owns: one struct limit a pair that is in use.
+ * Secrets: none.
  * Limits: LIMITS_MAX pairs; LIMIT_SLICES slices a window: a request counts for at most one slice
- * longer than the window, never shorter. Failure: ERR_LIMIT (too many in the window), ERR_CONFLICT
- * (too many open), ERR_NOMEM; nothing was counted. Clock: given the monotonic clock.
+ *          longer than the window, never shorter.
+ * Failure: ERR_LIMIT (too many in the window), ERR_CONFLICT (too many open), ERR_NOMEM; nothing
+ *          was counted.
+ * Clock: given the monotonic clock.
  */
 #ifndef KEEPER_LIMITS_H
 #define KEEPER_LIMITS_H

@@ -1,7 +1,9 @@
 /*
  * ops - everything that each kind of peer may ever ask: one table a role, in a file each.
- * Process: keeper.   Owns: nothing.   Secrets: some messages carry one: see docs/SECRET_FLOW.md.
- * Limits: the message table's.   Failure: a peer that asks for anything else is closed.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: some messages carry one: see docs/SECRET_FLOW.md.
+ * Limits: the message table's.
+ * Failure: a peer that asks for anything else is closed.
  */
 #ifndef KEEPER_OPS_H
 #define KEEPER_OPS_H

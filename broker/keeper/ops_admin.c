@@ -4,6 +4,7 @@
 #include "broker/keeper/control.h"
 #include "broker/keeper/ops.h"
 #include "common/log.h"
+#include "common/sys.h"
 #include "common/text.h"
 
 static void
@@ -64,6 +65,7 @@ record_rules(struct ask *a, const char *event, const char *why)
 		.uid = a->uid };
 
 	keeper_record_fact(k, &r);
+	(void)!keeper_sync(k); /* a log that fails is known by that, and then nothing is allowed */
 }
 
 static enum err
@@ -83,6 +85,9 @@ on_rules_load(struct ask *a)
 		    k->policies.error);
 	}
 	if (policies_generation(&k->policies) != before) {
+		sys_close(k->rules_fd);
+		k->rules_fd = a->msg->fd;
+		a->msg->fd = -1; /* taken */
 		control_learn_all(k);
 		record_rules(a, "rules_load", "");
 		keeper_tell_state(k);

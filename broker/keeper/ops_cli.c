@@ -20,6 +20,7 @@ ops_unseal(struct ask *a)
 	e = unseal_with_passphrase(a->keeper, passphrase, &wait_s, why, sizeof why);
 	if (e == ERR_OK) {
 		seal_record(a->keeper, "unseal", a->uid);
+		a->keeper->unseal.failures = 0;
 		return ERR_OK;
 	}
 	if (e == ERR_AGAIN)

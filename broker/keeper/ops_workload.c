@@ -6,6 +6,7 @@
 #include "common/log.h"
 
 #define ENROLL_TTL_S (24 * 3600)	    /* when nothing was said */
+#define ENROLL_REUSABLE_TTL_S (365 * 86400) /* a container must come up again next month, too */
 #define ENROLL_TTL_S_MAX (10 * 365 * 86400) /* a reusable one that stands in a Compose file */
 
 static enum err
@@ -222,7 +223,7 @@ static enum err
 enroll_check(struct ask *a, struct enroll_new *what)
 {
 	if (what->ttl_s == 0)
-		what->ttl_s = ENROLL_TTL_S;
+		what->ttl_s = what->reusable ? ENROLL_REUSABLE_TTL_S : ENROLL_TTL_S;
 	if (what->ttl_s > ENROLL_TTL_S_MAX)
 		return ask_refuse(a, ERR_RANGE, "bad_ttl", "choose up to ten years",
 		    "an enrollment of %u s is too long", what->ttl_s);

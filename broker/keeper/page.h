@@ -1,7 +1,10 @@
 /*
  * page - the next few names in order, out of many that come in no order: for lists that are read
- * page by page. Process: keeper.   Owns: nothing; the items are their modules'.   Secrets: none.
- * Limits: PAGE_MAX items; more are told by `more`.   Failure: none.
+ * page by page.
+ * Process: keeper.   Owns: nothing; the items are their modules'.
+ * Secrets: none.
+ * Limits: PAGE_MAX items; more are told by `more`.
+ * Failure: none.
  */
 #ifndef KEEPER_PAGE_H
 #define KEEPER_PAGE_H

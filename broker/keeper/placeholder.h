@@ -1,9 +1,11 @@
 /*
  * placeholder - the worthless values that stand where keys stood: made from (instance, upstream),
- * known again when they come back. Process: keeper.   Owns: one entry a placeholder that was or may
- * have been handed out, on its instance's list. Secrets: none: a placeholder opens nothing. Known
- * by keyed hash. Limits: PLACEHOLDERS_MAX; beyond it a placeholder is not known, which means
- * ignored. Failure: ERR_LIMIT, ERR_NOMEM; nothing was added.
+ * known again when they come back.
+ * Process: keeper.
+ * Owns: one entry a placeholder that was or may have been handed out, on its instance's list.
+ * Secrets: none: a placeholder opens nothing. Known by keyed hash.
+ * Limits: PLACEHOLDERS_MAX; beyond it a placeholder is not known, which means ignored.
+ * Failure: ERR_LIMIT, ERR_NOMEM; nothing was added.
  */
 #ifndef KEEPER_PLACEHOLDER_H
 #define KEEPER_PLACEHOLDER_H

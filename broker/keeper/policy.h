@@ -1,9 +1,13 @@
 /*
  * policy - the rules in force: one whole set at a time, with what each workload may use picked out
- * of it. Process: keeper.   Owns: the rules, a view of them for each workload that they name, the
- * sealed memfd that gateways get. Secrets: none; it names secrets. Limits: those of rules.h.
- * Failure: ERR_PROTO (no sealed memfd), ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND (a secret that is used
- * does not exist); what was in force stays.
+ * of it.
+ * Process: keeper.
+ * Owns: the rules, a view of them for each workload that they name, the sealed memfd that gateways
+ *          get.
+ * Secrets: none; it names secrets.
+ * Limits: those of rules.h.
+ * Failure: ERR_PROTO (no sealed memfd), ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND (a secret that is
+ *          used does not exist); what was in force stays.
  */
 #ifndef KEEPER_POLICY_H
 #define KEEPER_POLICY_H

@@ -1,8 +1,11 @@
 /*
  * policy_fd - compiled rules in a sealed memfd: taken in from the admin process, handed on to the
- * gateways. Process: keeper.   Owns: nothing.   Secrets: none.   Limits: RULES_LEN_MAX bytes.
+ * gateways.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none.
+ * Limits: RULES_LEN_MAX bytes.
  * Failure: ERR_PROTO for a descriptor that its sender could still change, ERR_LIMIT, ERR_IO,
- * ERR_NOMEM, ERR_SYS.
+ *          ERR_NOMEM, ERR_SYS.
  */
 #ifndef KEEPER_POLICY_FD_H
 #define KEEPER_POLICY_FD_H

@@ -1,8 +1,10 @@
 /*
- * rekey - all records sealed anew under a fresh data key, a few at a time, while the keeper serves.
- * Process: keeper.   Owns: nothing; the store knows how far it came.   Secrets: the keyring makes
- * the key. Limits: REKEY_RECORDS a step, a step each REKEY_STEP_MS. Failure: as kv.h; what is not
- * done is done later, also after a restart.
+ * rekey - all records sealed anew under a fresh data key, a few at a time, while the keeper
+ * serves.
+ * Process: keeper.   Owns: nothing; the store knows how far it came.
+ * Secrets: the keyring makes the key.
+ * Limits: REKEY_RECORDS a step, a step each REKEY_STEP_MS.
+ * Failure: as kv.h; what is not done is done later, also after a restart.
  */
 #ifndef KEEPER_REKEY_H
 #define KEEPER_REKEY_H

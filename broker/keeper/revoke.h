@@ -1,9 +1,11 @@
 /*
  * revoke - telling the gateways to cut what a certificate carries, and waiting until they did.
- * Process: keeper.   Owns: the revocations under way.   Secrets: none.
+ * Process: keeper.   Owns: the revocations under way.
+ * Secrets: none.
  * Limits: REVOCATIONS_MAX at once (beyond it the oldest stops waiting); REVOKE_WAIT_MS, then a
- * gateway that said nothing is reported as stalled. Failure: none: the keeper's own table refuses
- * the certificates from the first moment, whatever gateways do.
+ *          gateway that said nothing is reported as stalled.
+ * Failure: none: the keeper's own table refuses the certificates from the first moment, whatever
+ *          gateways do.
  */
 #ifndef KEEPER_REVOKE_H
 #define KEEPER_REVOKE_H

@@ -1,5 +1,6 @@
 #include "broker/keeper/seal.h"
 
+#include "broker/keeper/control.h"
 #include "broker/keeper/ops.h"
 #include "broker/keeper/rekey.h"
 #include "common/log.h"
@@ -7,7 +8,9 @@
 void
 seal_record(struct keeper *k, const char *event, uint32_t uid)
 {
-	struct audit_record r = { .event = event, .has_uid = true, .uid = uid };
+	struct audit_record r = {
+		.event = event, .has_uid = true, .uid = uid, .count = k->unseal.failures
+	};
 
 	keeper_record_fact(k, &r);
 	(void)!keeper_sync(k); /* failing or not, what the operator asked for happens */
@@ -42,6 +45,12 @@ seal_opened(struct keeper *k)
 {
 	log_info("unsealed: %u instances of %zu workloads, %zu secrets", k->identity.live_count,
 	    k->identity.names.count, k->secrets.names.count);
+	if (k->rules_fd >= 0) {
+		if (policies_load(&k->policies, k->rules_fd, keeper_now_ms(k)) == ERR_OK)
+			control_learn_all(k);
+		else
+			log_error("policy not loaded: %s", k->policies.error);
+	}
 	rekey_resume(k);
 	keeper_tell_state(k);
 	ops_gateway_serve_waiting(k);

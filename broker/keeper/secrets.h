@@ -1,11 +1,13 @@
 /*
  * secrets - the named secrets and their versions: what exists, in which state. The values stay
- * sealed in the store until they are used. Process: keeper.   Owns: the entries, until
- * secrets_close().   Secrets: none here; a value passes through secrets_value_row() to the store.
+ * sealed in the store until they are used.
+ * Process: keeper.   Owns: the entries, until secrets_close().
+ * Secrets: none here; a value passes through secrets_value_row() to the store.
  * Limits: SECRETS_MAX names; VERSIONS_MAX versions a name, of which the oldest that is not in use
- * makes room; values of 1 to SECRET_LEN_MAX bytes without control characters. Failure:
- * ERR_NOT_FOUND, ERR_EXISTS, ERR_CONFLICT (the state does not admit it), ERR_RANGE, ERR_LIMIT,
- * ERR_NOMEM; nothing changed. Clock: given now.
+ *          makes room; values of 1 to SECRET_LEN_MAX bytes without control characters.
+ * Failure: ERR_NOT_FOUND, ERR_EXISTS, ERR_CONFLICT (the state does not admit it), ERR_RANGE,
+ *          ERR_LIMIT, ERR_NOMEM; nothing changed.
+ * Clock: given now.
  *
  * A change is worked out on a copy (secrets_copy()), its rows are committed, and secrets_replace()
  * makes it so.

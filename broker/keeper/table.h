@@ -2,9 +2,10 @@
  * table - a hash table from 128-bit keys to pointers, open addressing.
  * Process: keeper.   Owns: its slots; the values are their modules'.
  * Secrets: none. Names, serials, tickets and placeholders come in as keyed hashes (table_hash()),
- * so a peer can neither choose a slot nor learn one from timing: comparing two keyed hashes tells
- * nothing about the value behind them. Limits: max entries, given at the start; beyond it
- * ERR_LIMIT. Failure: ERR_EXISTS, ERR_LIMIT or ERR_NOMEM; the table is unchanged.
+ *          so a peer can neither choose a slot nor learn one from timing: comparing two keyed
+ *          hashes tells nothing about the value behind them.
+ * Limits: max entries, given at the start; beyond it ERR_LIMIT.
+ * Failure: ERR_EXISTS, ERR_LIMIT or ERR_NOMEM; the table is unchanged.
  */
 #ifndef KEEPER_TABLE_H
 #define KEEPER_TABLE_H

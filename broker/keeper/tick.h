@@ -1,7 +1,9 @@
 /*
  * tick - what the keeper does by itself: each second, and at the end of each turn.
- * Process: keeper.   Owns: nothing.   Secrets: none.
- * Limits: each part does a bounded number of records.   Failure: later again.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none.
+ * Limits: each part does a bounded number of records.
+ * Failure: later again.
  */
 #ifndef KEEPER_TICK_H
 #define KEEPER_TICK_H

@@ -1,9 +1,13 @@
 /*
  * tickets - one use of one control route by one asker, between the gateway's question and the
- * edge's message. Process: keeper.   Owns: the open tickets. Secrets: a ticket is a bearer token
- * for 30 s between two of our own processes; kept by keyed hash. Limits: TICKETS_MAX open at once;
- * beyond it ERR_LIMIT. Failure: ERR_LIMIT, ERR_NOMEM; ERR_DENIED for a ticket that does not exist,
- * was used, is too old, or is for another route. Clock: given now.
+ * edge's message.
+ * Process: keeper.   Owns: the open tickets.
+ * Secrets: a ticket is a bearer token for 30 s between two of our own processes; kept by keyed
+ *          hash.
+ * Limits: TICKETS_MAX open at once; beyond it ERR_LIMIT.
+ * Failure: ERR_LIMIT, ERR_NOMEM; ERR_DENIED for a ticket that does not exist, was used, is too
+ *          old, or is for another route.
+ * Clock: given now.
  */
 #ifndef KEEPER_TICKETS_H
 #define KEEPER_TICKETS_H

@@ -1,8 +1,9 @@
 /*
  * txn - the rows that one change of state writes, gathered before they are committed together.
- * Process: keeper.   Owns: the rows' plaintext until txn_wipe().   Secrets: may carry a secret's
- * value; wiped. Limits: TXN_OPS_MAX rows.   Failure: sticky: txn.e is the first error,
- * keeper_commit() returns it.
+ * Process: keeper.   Owns: the rows' plaintext until txn_wipe().
+ * Secrets: may carry a secret's value; wiped.
+ * Limits: TXN_OPS_MAX rows.
+ * Failure: sticky: txn.e is the first error, keeper_commit() returns it.
  */
 #ifndef KEEPER_TXN_H
 #define KEEPER_TXN_H

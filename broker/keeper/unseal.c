@@ -116,9 +116,7 @@ unseal_with_passphrase(
 	e = crypto_passphrase(passphrase, salt, &kek);
 	if (e == ERR_OK)
 		e = unseal_with_kek(k, kek, why, why_size);
-	if (e == ERR_OK)
-		k->unseal.failures = 0;
-	else
+	if (e != ERR_OK)
 		slow_down(&k->unseal, now_ms);
 	return e;
 }

@@ -1,10 +1,11 @@
 /*
  * unseal - from a passphrase or a key file to an open keyring; one attempt at a time, slower after
- * each failure. Process: keeper.   Owns: the kek of a key file between its reading and its use.
+ * each failure.
+ * Process: keeper.   Owns: the kek of a key file between its reading and its use.
  * Secrets: kek and passphrase, in the arena or in buffers that wipe.
  * Limits: UNSEAL_WAIT_S_MAX between attempts.
- * Failure: ERR_AUTH (wrong passphrase or key file), ERR_AGAIN (too soon), ERR_DENIED (loose modes),
- * ERR_CONFLICT (the store wants the other method).
+ * Failure: ERR_AUTH (wrong passphrase or key file), ERR_AGAIN (too soon), ERR_DENIED (loose
+ *          modes), ERR_CONFLICT (the store wants the other method).
  */
 #ifndef KEEPER_UNSEAL_H
 #define KEEPER_UNSEAL_H

@@ -1,7 +1,10 @@
 /*
  * keeper_rig - a whole keeper in this process, on a store of its own, with played peers at the
- * other end of its links. Process: tests.   Owns: a temporary directory, the keeper, the peers'
- * ends.   Secrets: those of the test. Limits: RIG_INBOX messages kept a peer.   Failure: must().
+ * other end of its links.
+ * Process: tests.   Owns: a temporary directory, the keeper, the peers' ends.
+ * Secrets: those of the test.
+ * Limits: RIG_INBOX messages kept a peer.
+ * Failure: must().
  */
 #ifndef TESTS_KEEPER_RIG_H
 #define TESTS_KEEPER_RIG_H
@@ -139,6 +142,7 @@ rig_keeper(void)
 
 	must(k != NULL && loop_new(&k->loop) == ERR_OK);
 	k->sealed = true;
+	k->rules_fd = -1;
 	k->settings.accept_clock = rig.accept_clock;
 	k->settings.audit_bytes_max = 1u << 30;
 	k->settings.cert_ttl_s = 3600;
@@ -187,6 +191,7 @@ rig_stop(void)
 	rig_leave(&rig.admin);
 	rig_leave(&rig.cli);
 	rig_turn();
+	sys_close(k->rules_fd);
 	kv_close(k->kv);
 	loop_free(k->loop);
 	free(k);

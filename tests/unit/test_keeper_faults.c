@@ -188,9 +188,14 @@ test_passphrase(void)
 	ok(keeper_ready(rig.k) == READY_NO_RULES, "unsealed");
 	is_err(unseal("correct horse").e, ERR_CONFLICT, "once");
 	is_err(rig_workload("agent"), ERR_OK, "it works");
+	must(rig_secret("key", "the-key", 0) == ERR_OK && rig_rules(&rules).e == ERR_OK);
+	rig_enroll("agent", serial);
+	ok(decide().allowed, "all of it");
 	must(rig_ask(&rig.cli, CK_SEAL, SPAN_NONE, -1).e == ERR_OK);
 	is_err(rig_workload("b"), ERR_SEALED, "sealed again");
 	is_err(unseal("correct horse").e, ERR_OK, "and open again");
+	ok(keeper_ready(rig.k) == READY_YES && decide().allowed,
+	    "under the rules that were in force");
 	ok(identity_workload(&rig.k->identity, "agent") != NULL, "with what it had");
 }
 

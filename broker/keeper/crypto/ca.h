@@ -1,11 +1,14 @@
 /*
  * ca - the internal certificate authority: its own key, and X.509-SVIDs for workloads and gateways
- * (SPIFFE X509-SVID, RFC 5280). Process: keeper.   Owns: the CA's key as an EVP_PKEY, its
- * certificate. Secrets: the CA key. Sealed in the store; while unsealed OpenSSL keeps its copy on
- * its own heap (it offers no other place): what guards it there is that the keeper is not dumpable,
- * parses no TLS and has no network. See docs/SECRET_FLOW.md. Limits: CA_CSR_LEN_MAX bytes of CSR;
- * keys on P-256 or P-384 alone. Failure: ERR_SYNTAX (no CSR), ERR_DENIED (key or signature not
- * acceptable), ERR_AUTH (a stored key that does not fit), ERR_SYS (OpenSSL). Clock: given.
+ * (SPIFFE X509-SVID, RFC 5280).
+ * Process: keeper.   Owns: the CA's key as an EVP_PKEY, its certificate.
+ * Secrets: the CA key. Sealed in the store; while unsealed OpenSSL keeps its copy on its own heap
+ *          (it offers no other place): what guards it there is that the keeper is not dumpable,
+ *          parses no TLS and has no network. See docs/SECRET_FLOW.md.
+ * Limits: CA_CSR_LEN_MAX bytes of CSR; keys on P-256 or P-384 alone.
+ * Failure: ERR_SYNTAX (no CSR), ERR_DENIED (key or signature not acceptable), ERR_AUTH (a stored
+ *          key that does not fit), ERR_SYS (OpenSSL).
+ * Clock: given.
  */
 #ifndef CRYPTO_CA_H
 #define CRYPTO_CA_H

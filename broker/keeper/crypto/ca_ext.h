@@ -1,7 +1,10 @@
 /*
  * ca_ext - the extensions of the certificates that we issue, as DER structures and never as
- * OpenSSL's configuration strings. Process: keeper.   Owns: nothing.   Secrets: none.   Limits:
- * none.   Failure: ERR_SYS; the certificate is not usable.
+ * OpenSSL's configuration strings.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none.
+ * Limits: none.
+ * Failure: ERR_SYS; the certificate is not usable.
  */
 #ifndef CRYPTO_CA_EXT_H
 #define CRYPTO_CA_EXT_H
