@@ -203,7 +203,7 @@ check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)
 
 .PHONY: suites
-suites: attack clients rooted asan analyze tidy cppcheck valgrind bench ## the longer suites
+suites: bench ## the longer suites
 
 .PHONY: bench
 bench: all $(BUILD)/tests/tool_load ## cost and latency beside nginx in the same run, with the budgets
