@@ -26,26 +26,30 @@ break_off(struct shim_pair *p)
 	over(p);
 }
 
-/* A hang-up is reported whatever is asked for, and would come again each turn: what wants nothing
- * is not watched. */
-static enum err
-want(struct loop *l, struct watch *w, uint32_t events)
-{
-	if (events == 0) {
-		loop_unwatch(l, w);
-		return ERR_OK;
-	}
-	if (w->active)
-		return loop_want(l, w, events);
-	w->events = events;
-	return loop_watch(l, w);
-}
-
 static void
 want_client(struct shim_pair *p, uint32_t events)
 {
-	if (want(p->loop, &p->client, events) != ERR_OK)
+	/* With 0 too it is watched: a hang-up is reported whatever is asked for, and ends the pair.
+	 */
+	if (loop_want(p->loop, &p->client, events) != ERR_OK)
 		break_off(p);
+}
+
+/* Here a hang-up may have to wait until the client took what came before it. It would be reported
+ * in each turn, so a connection that wants nothing is not watched. */
+static enum err
+want_gateway(struct shim_pair *p, uint32_t events)
+{
+	struct watch *w = &p->up->watch;
+
+	if (events == 0) {
+		loop_unwatch(p->loop, w);
+		return ERR_OK;
+	}
+	if (w->active)
+		return loop_want(p->loop, w, events);
+	w->events = events;
+	return loop_watch(p->loop, w);
 }
 
 static void
@@ -119,9 +123,8 @@ relay(struct shim_pair *p)
 	if (p->relay.moved)
 		p->moved_ms = loop_now_ms(p->loop);
 	if (e == ERR_AGAIN)
-		e = want(p->loop, &p->up->watch, shim_relay_wants_gateway(&p->relay)) == ERR_OK
-			? ERR_AGAIN
-			: ERR_CONFLICT;
+		e = want_gateway(p, shim_relay_wants_gateway(&p->relay)) == ERR_OK ? ERR_AGAIN
+										   : ERR_CONFLICT;
 	if (e == ERR_AGAIN)
 		want_client(p, shim_relay_wants_client(&p->relay));
 	else if (e == ERR_CONFLICT)
@@ -231,11 +234,23 @@ on_timer(struct timer *t)
 	over(t->arg);
 }
 
+/* Probes tell a client that only ended its side from one that is gone: the second would be waited
+ * for as long as its stream is silent. */
+static void
+tune(int fd)
+{
+	int on = 1, idle_s = SHIM_PROBE_IDLE_S, interval_s = SHIM_PROBE_INTERVAL_S;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+}
+
 enum err
 shim_pair_new(const struct shim_pair_setup *setup, int client_fd, struct shim_pair **ret_p)
 {
 	struct shim_pair *p = calloc(1, sizeof *p);
-	int on = 1;
 	enum err e = ERR_OK;
 
 	if (p == NULL)
@@ -246,7 +261,7 @@ shim_pair_new(const struct shim_pair_setup *setup, int client_fd, struct shim_pa
 	p->timer = (struct timer){ .fn = on_timer, .arg = p };
 	p->client = (struct watch){ .fd = client_fd, .fn = on_client, .arg = p };
 	shim_relay_init(&p->relay, client_fd, NULL);
-	(void)setsockopt(client_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	tune(client_fd);
 	if (setup->refusal != NULL)
 		p->refusal = *setup->refusal;
 	else if (setup->spare == NULL)

@@ -17,6 +17,8 @@ shim_relay_init(struct shim_relay *r, int client_fd, struct shim_tls *gateway)
 	*r = (struct shim_relay){
 		.client_fd = client_fd,
 		.gateway = gateway,
+		.read_wants = EPOLLIN,
+		.write_wants = EPOLLOUT,
 		.to_gateway = BUF_MAX(SHIM_RECORD_LEN),
 		.to_client = BUF_MAX(SHIM_RECORD_LEN),
 	};
@@ -35,11 +37,20 @@ keep(struct buf *b, const uint8_t *p, size_t len)
 	return buf_append(b, p, len) == ERR_OK ? ERR_OK : ERR_CONFLICT;
 }
 
+/* Asked at once: the next call in the other direction has another answer. */
+static void
+note_write(struct shim_relay *r, enum err e)
+{
+	if (e == ERR_AGAIN)
+		r->write_wants = shim_tls_wants(r->gateway);
+}
+
 static enum err
 tell_end(struct shim_relay *r)
 {
 	enum err e = r->end_told ? ERR_OK : shim_tls_end(r->gateway);
 
+	note_write(r, e);
 	r->end_told = e == ERR_OK;
 	return e == ERR_OK ? ERR_EOF : e;
 }
@@ -52,6 +63,7 @@ flush_up(struct shim_relay *r)
 		enum err e =
 		    shim_tls_write(r->gateway, r->to_gateway.data, r->to_gateway.len, &len);
 
+		note_write(r, e);
 		if (e != ERR_OK)
 			return e;
 		buf_consume(&r->to_gateway, len);
@@ -80,6 +92,7 @@ move_up(struct shim_relay *r)
 	}
 	r->began_up = r->moved = true;
 	e = shim_tls_write(r->gateway, record, (size_t)n, &sent);
+	note_write(r, e);
 	if (e != ERR_OK && e != ERR_AGAIN)
 		return e;
 	return keep(&r->to_gateway, record + sent, (size_t)n - sent);
@@ -111,6 +124,8 @@ move_down(struct shim_relay *r)
 		return ERR_EOF;
 	e = shim_tls_read(r->gateway, record, sizeof record, &len);
 	r->gateway_ended = e == ERR_EOF;
+	if (e == ERR_AGAIN)
+		r->read_wants = shim_tls_wants(r->gateway);
 	if (e != ERR_OK)
 		return e;
 	r->began_down = r->moved = true;
@@ -168,8 +183,8 @@ shim_relay_wants_gateway(const struct shim_relay *r)
 	uint32_t events = 0;
 
 	if (!r->gateway_ended && r->to_client.len == 0)
-		events |= EPOLLIN;
+		events |= r->read_wants;
 	if (!r->gateway_broken && (r->to_gateway.len > 0 || (r->client_ended && !r->end_told)))
-		events |= shim_tls_wants(r->gateway);
+		events |= r->write_wants;
 	return events;
 }

@@ -11,6 +11,7 @@
 #include "shim/tls.h"
 
 struct shim_relay {
+	uint32_t read_wants, write_wants; /* what TLS waits for, each way */
 	int client_fd;
 	struct shim_tls *gateway;
 	struct buf to_gateway, to_client;
