@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -40,7 +41,8 @@ class FakeGateway:
         self.sign_as = None        # a URI other than the workload's
         self.alpn = ["sidekey-control", "sidekey-forward"]
         self.tls_max = ssl.TLSVersion.TLSv1_3
-        self.on_forward = self.echo
+        self.on_connect = None     # for each forwarded connection, when it is made ...
+        self.on_forward = self.echo  # ... and when its first byte is there
         self.forward_pause = None  # an Event: handshakes wait for it
         self.seen, self.connections, self.issued = [], 0, 0
         self.signing_s = 0.0
@@ -103,6 +105,7 @@ class FakeGateway:
         return ctx
 
     def serve(self, raw):
+        conn = raw
         with self.lock:
             self.connections += 1
             self.live.add(raw)
@@ -114,6 +117,9 @@ class FakeGateway:
                 self.live.add(conn)
                 self.live.discard(raw)
             if conn.selected_alpn_protocol() == "sidekey-forward":
+                if self.on_connect:
+                    self.on_connect(conn)
+                select.select([conn], [], [])  # a spare: what it is for is known when something comes
                 self.on_forward(conn)
             else:
                 self.control(conn)
@@ -121,7 +127,8 @@ class FakeGateway:
             pass
         finally:
             with self.lock:
-                self.live.discard(raw)
+                self.live -= {raw, conn}
+            conn.close()
 
     # ---- HTTP
 
