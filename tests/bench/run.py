@@ -41,7 +41,7 @@ PROXY = """
     ssl_client_certificate {client_ca}; ssl_verify_client on;
     location / {{ {auth} proxy_pass https://api; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host api.anthropic.com; proxy_set_header x-api-key sk-ant-static;
-      proxy_ssl_verify on; proxy_ssl_trusted_certificate {ca}; proxy_ssl_name api.anthropic.com; proxy_ssl_server_name on; }}
+      proxy_ssl_protocols TLSv1.3; proxy_ssl_verify on; proxy_ssl_trusted_certificate {ca}; proxy_ssl_name api.anthropic.com; proxy_ssl_server_name on; }}
     {authorizer} }}
 """
 JSON_LOG = """log_format j escape=json '{{"t":"$time_iso8601","dn":"$ssl_client_serial","m":"$request_method","u":"$uri","s":$status,"d":$request_time}}';
