@@ -60,7 +60,8 @@
 /* Renewal. */
 #define SHIM_RENEW_TICK_MS 15000 /* the wall clock is looked at: timers stand still in suspend */
 #define SHIM_RENEW_RETRY_FIRST_MS 1000 /* after a failure, doubled ... */
-#define SHIM_RENEW_RETRY_LAST_MS 60000 /* ... up to this */
+#define SHIM_RENEW_RETRY_LAST_MS 60000 /* ... up to this, or a quarter of what is left ... */
+#define SHIM_RENEW_RETRY_LEAST_MS 250  /* ... but never faster than this */
 
 /* Signals and the end. */
 #define SHIM_REAPS_PER_TURN 256 /* zombies; more in the next turn */

@@ -42,6 +42,19 @@ plan(struct shim_renew *r)
 	arm(r, (r->due_s - clock_wall_s()) * 1000);
 }
 
+/* Growing, but never so far that the certificate's end would come without further attempts. */
+static int64_t
+pause_ms(struct shim_renew *r)
+{
+	int64_t ms = r->backoff_ms;
+	int64_t quarter_ms = (r->identity->not_after_s - clock_wall_s()) * 1000 / 4;
+
+	r->backoff_ms = ms * 2 < SHIM_RENEW_RETRY_LAST_MS ? ms * 2 : SHIM_RENEW_RETRY_LAST_MS;
+	if (ms > quarter_ms)
+		ms = quarter_ms;
+	return ms < SHIM_RENEW_RETRY_LEAST_MS ? SHIM_RENEW_RETRY_LEAST_MS : ms;
+}
+
 static void
 failed(struct shim_renew *r, enum err e, const char *why)
 {
@@ -51,9 +64,7 @@ failed(struct shim_renew *r, enum err e, const char *why)
 	(void)snprintf(r->why, sizeof r->why, "%s", why);
 	if (news)
 		log_warn("the certificate was not renewed, trying on: %s", r->why);
-	arm(r, r->backoff_ms);
-	r->backoff_ms = r->backoff_ms * 2 < SHIM_RENEW_RETRY_LAST_MS ? r->backoff_ms * 2
-								     : SHIM_RENEW_RETRY_LAST_MS;
+	arm(r, pause_ms(r));
 }
 
 static void

@@ -79,7 +79,7 @@ def large(t, g, s):
         while len(data) < len(blob):
             data += conn.recv(65536)
         conn.sendall(hashlib.sha256(data).hexdigest().encode() + bytes(data))
-        conn.unwrap()
+        g.end(conn)
     g.on_forward = swap
     c = connect(s, 60)
     threading.Thread(target=c.sendall, args=(blob,), daemon=True).start()
@@ -133,7 +133,7 @@ def streaming(t, g, s):
         for i in range(3):
             step.acquire(timeout=10)
             conn.sendall(f"data: {i}\n\n".encode())
-        conn.unwrap()
+        g.end(conn)
     g.on_forward = sse
     c = connect(s)
     c.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -176,11 +176,7 @@ def ends(t, g, s):
     def early(conn):
         conn.recv(100)
         conn.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n")
-        try:
-            conn.settimeout(0.5)
-            conn.unwrap()
-        except (OSError, ssl.SSLError):
-            pass
+        g.end(conn)
     g.on_forward = early
     c = connect(s)
 
@@ -252,16 +248,19 @@ def spares(t):
         data, _ = ask(s)
         t.ok(b'"/x"' in data, "one of them is used")
         t.ok(shim.until(lambda: len(held) == 3), "and replaced")
-        for conn in held[1:]:
+        alive = [conn for conn in held if conn.fileno() != -1]
+        count = len(held)
+        for conn in alive:
             conn.shutdown(socket.SHUT_RDWR)
-        t.ok(shim.until(lambda: len(held) >= 5), "those that the gateway closes are replaced")
-        time.sleep(0.2)
+        t.ok(len(alive) >= 2 and shim.until(lambda: len(held) >= count + 2), "those that the gateway closes are replaced")
         data, _ = ask(s)
         t.ok(b'"/x"' in data, "and no client meets a dead one", data)
+        time.sleep(0.2)
         count = g.connections
         g.on_connect = lambda conn: conn.shutdown(socket.SHUT_RDWR)
-        for conn in held[-2:]:
-            conn.shutdown(socket.SHUT_RDWR)
+        for conn in held:
+            if conn.fileno() != -1:
+                conn.shutdown(socket.SHUT_RDWR)
         time.sleep(1.5)
         t.ok(2 <= g.connections - count < 16, "a gateway that closes each at once is not hammered", g.connections - count)
 
@@ -340,7 +339,7 @@ def exhausted(t):
     with shim.Shim(g.enrollment()) as s:
         time.sleep(0.3)
         now = len(os.listdir(f"/proc/{s.proc.pid}/fd"))
-        subprocess.run(["prlimit", f"--pid={s.proc.pid}", f"--nofile={now}:{now}"], check=True)
+        subprocess.run(["prlimit", f"--pid={s.proc.pid}", f"--nofile={now}:"], check=True)
         c = connect(s)
         c.sendall(b"GET /x HTTP/1.1\r\n\r\n")
         data, how = read_all(c)
@@ -349,7 +348,7 @@ def exhausted(t):
         quiet(t, s, "no descriptor is left")
         for c in waiting:
             c.close()
-        subprocess.run(["prlimit", f"--pid={s.proc.pid}", "--nofile=1000:1000"], check=True)
+        subprocess.run(["prlimit", f"--pid={s.proc.pid}", "--nofile=1000:"], check=True)
         t.ok(shim.until(lambda: b" 200 " in ask(s)[0]), "it serves again when there are some")
 
 

@@ -165,6 +165,15 @@ class FakeGateway:
     def problem(self, conn, status, problem):
         self.reply(conn, status, problem, "application/problem+json")
 
+    @staticmethod
+    def end(conn):
+        """An orderly end (close_notify), without waiting long for the other's."""
+        try:
+            conn.settimeout(0.5)
+            conn.unwrap()
+        except (OSError, ssl.SSLError):
+            pass
+
     def echo(self, conn):
         """Answers each request with what it saw."""
         while True:
@@ -173,6 +182,9 @@ class FakeGateway:
                 return
             self.reply(conn, 200, {"method": r.method, "target": r.target, "headers": r.headers, "body_len": len(r.body),
                                    "alpn": r.alpn, "cert": r.has_cert})
+            if r.headers.get("connection") == "close":
+                self.end(conn)
+                return
 
     # ---- the control plane
 
