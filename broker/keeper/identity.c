@@ -137,7 +137,10 @@ identity_workload_add(struct identity *id, struct workload *w)
 	if (old != NULL && old->id > w->id)
 		return ERR_OK;		      /* loading: the newer one of that name came first */
 	(void)table_remove(&id->names, name); /* the old one stays in ids: its instances know it */
-	return table_put(&id->names, name, w);
+	e = table_put(&id->names, name, w);
+	if (e != ERR_OK)
+		(void)table_remove(&id->ids, table_number(w->id, 0));
+	return e;
 }
 
 enum err
@@ -236,17 +239,32 @@ serial_remove(struct identity *id, struct certificate *c)
 		(void)table_remove(&id->serials, serial_key(id, c->serial));
 }
 
+/* Both or none. */
+static enum err
+serials_add(struct identity *id, struct instance *i)
+{
+	enum err e = serial_add(id, &i->current);
+
+	if (e != ERR_OK)
+		return e;
+	e = serial_add(id, &i->previous);
+	if (e != ERR_OK)
+		serial_remove(id, &i->current);
+	return e;
+}
+
 enum err
 identity_instance_add(struct identity *id, struct instance *i)
 {
 	enum err e = table_put(&id->instances, id_key(i->id), i);
 
-	if (e == ERR_OK)
-		e = serial_add(id, &i->current);
-	if (e == ERR_OK)
-		e = serial_add(id, &i->previous);
 	if (e != ERR_OK)
 		return e;
+	e = serials_add(id, i);
+	if (e != ERR_OK) {
+		(void)table_remove(&id->instances, id_key(i->id));
+		return e;
+	}
 	i->next = i->workload->instances;
 	i->workload->instances = i;
 	if (i->ended_s == 0)
@@ -294,14 +312,12 @@ identity_renew(struct identity *id, struct instance *i, const struct certificate
     const struct certificate *c)
 {
 	struct instance next = identity_renewed(i, by, c);
-	enum err e;
 
 	serial_remove(id, &i->current);
 	serial_remove(id, &i->previous);
 	i->current = next.current;
 	i->previous = next.previous;
-	e = serial_add(id, &i->current);
-	return e == ERR_OK ? serial_add(id, &i->previous) : e;
+	return serials_add(id, i);
 }
 
 uint32_t

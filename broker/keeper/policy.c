@@ -271,20 +271,6 @@ policies_upstream_name(const struct policies *p, uint16_t upstream)
 }
 
 bool
-policies_use_secret(const struct policies *p, const char *secret)
-{
-	for (uint32_t i = 0; p->now != NULL && i < p->now->rules->policy_count; i++) {
-		const struct policy *one = &p->now->rules->policies[i];
-
-		for (uint16_t k = 0; k < one->use_count; k++)
-			if (strcmp(p->now->rules->upstreams[one->uses[k].upstream].secret,
-				secret) == 0)
-				return true;
-	}
-	return false;
-}
-
-bool
 policies_readable_ok(const struct rules *view)
 {
 	for (uint32_t i = 0; i < view->policy_count; i++)

@@ -45,8 +45,6 @@ int policies_upstreams_fd(const struct policies *p);	  /* stays the set's; -1: n
 const struct rules *policies_view(const struct policies *p, const char *workload);
 const struct interned *policies_upstream_name(
     const struct policies *p, uint16_t upstream); /* index into the rules' upstreams */
-bool policies_use_secret(
-    const struct policies *p, const char *secret); /* some policy lets somebody use it */
 bool policies_readable_ok(
     const struct rules *view); /* enroll_readable: accept, in every policy of the view */
 

@@ -1,5 +1,7 @@
 #include "broker/keeper/revoke.h"
 
+#include <stdio.h>
+
 #include "broker/keeper/ask.h"
 #include "broker/keeper/keeper.h"
 #include "common/log.h"
@@ -19,12 +21,15 @@ static void
 report_stalled(struct keeper *k, uint64_t waiting)
 {
 	for (struct peer *p = k->peers.first; p != NULL; p = p->next) {
-		struct audit_record r = { .event = "gateway_stalled", .count = p->index };
+		struct audit_record r = { .event = "gateway_stalled" };
+		char detail[16];
 
 		if (p->role != ROLE_GATEWAY || (waiting & UINT64_C(1) << p->slot) == 0)
 			continue;
 		log_error("gateway %u did not confirm within %d ms that it cut revoked streams",
 		    p->index, REVOKE_WAIT_MS);
+		(void)snprintf(detail, sizeof detail, "gateway %u", p->index);
+		r.detail = span_str(detail);
 		keeper_record_fact(k, &r);
 	}
 }

@@ -135,8 +135,12 @@ row_read(struct span key, struct span plain, struct named_secret *n)
 	n->version_count = wire_u32(&r);
 	if (n->version_count > VERSIONS_MAX)
 		return ERR_LIMIT;
-	for (uint32_t i = 0; i < n->version_count; i++)
+	for (uint32_t i = 0; i < n->version_count; i++) {
 		version_row_get(&r, &n->versions[i]);
+		if (n->versions[i].state == VERSION_NONE ||
+		    n->versions[i].state > VERSION_DESTROYED)
+			return ERR_RANGE;
+	}
 	return wire_done(&r);
 }
 
