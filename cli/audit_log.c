@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "broker/keeper/audit/line.h"
 #include "common/sys.h"
 
 #define BLOCK 65536
@@ -22,6 +23,8 @@ audit_log_turn(struct audit_log *l, uint32_t segment)
 	if (x != CLI_OK)
 		return x;
 	r = wire_read(buf_span(&reply.body));
+	if (segment < l->segment)
+		l->seq = 0; /* back, to read forward from there */
 	l->segment = wire_u32(&r);
 	l->newest = wire_bool(&r);
 	l->oldest = wire_u32(&r);
@@ -76,8 +79,8 @@ read_more(struct audit_log *l)
 	return ERR_OK;
 }
 
-enum err
-audit_log_next(struct audit_log *l, struct span *ret_line)
+static enum err
+next_line(struct audit_log *l, struct span *ret_line)
 {
 	for (;;) {
 		struct span rest = SPAN_NONE;
@@ -99,6 +102,31 @@ audit_log_next(struct audit_log *l, struct span *ret_line)
 		if (e != ERR_OK)
 			return e;
 	}
+}
+
+/* What cannot be scanned is given as it is: that is for the verifier to judge. */
+static bool
+given_before(struct audit_log *l, struct span line)
+{
+	struct audit_line a;
+
+	if (audit_line_scan(line, &a) != ERR_OK || a.kind == AUDIT_LINE_SEGMENT)
+		return false;
+	if (a.seq <= l->seq)
+		return true;
+	l->seq = a.seq;
+	return false;
+}
+
+enum err
+audit_log_next(struct audit_log *l, struct span *ret_line)
+{
+	enum err e;
+
+	do {
+		e = next_line(l, ret_line);
+	} while (e == ERR_OK && given_before(l, *ret_line));
+	return e;
 }
 
 /* Counts back through one block; true when the start was found. */

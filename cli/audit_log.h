@@ -23,6 +23,7 @@ struct audit_log {
 	off_t at; /* where the next read starts */
 	struct buf text;
 	size_t taken; /* bytes of text that were returned */
+	uint64_t seq; /* of the last record that was returned, over all segments */
 };
 
 #define AUDIT_LOG_NONE                                                                             \
@@ -36,8 +37,9 @@ enum cli_exit audit_log_open(const struct cli *c, struct audit_log *l, uint32_t 
 enum cli_exit audit_log_turn(struct audit_log *l, uint32_t segment) NODISCARD;
 void audit_log_close(struct audit_log *l);
 
-/* The next whole line, without its newline, valid until the next call. ERR_EOF: no further one is
- * whole (yet). ERR_LIMIT, ERR_IO. */
+/* A record that a later segment repeats, because the disk may not have kept it the first time
+ * (audit.h), is given once. The next whole line, without its newline, valid until the next call.
+ * ERR_EOF: no further one is whole (yet). ERR_LIMIT, ERR_IO. */
 enum err audit_log_next(struct audit_log *l, struct span *ret_line) NODISCARD;
 /* Moves to where the last count lines of the segment start; *ret_count is how many there are at
  * most. */

@@ -84,6 +84,27 @@ flight_end(struct flights *f, struct flight *one)
 	f->spare_count++;
 }
 
+static void
+add_finish(struct audit_record *r, const struct finish *f)
+{
+	r->status = f->status;
+	r->bytes_up = f->bytes_up;
+	r->bytes_down = f->bytes_down;
+	r->duration_ms = f->duration_ms;
+}
+
+void
+flight_record_late(struct keeper *k, const struct finish *f)
+{
+	struct audit_record r = { .event = "finish",
+		.code = span_str(f->outcome),
+		.of = f->seq,
+		.detail = span_str("allowed before the keeper was started anew") };
+
+	add_finish(&r, f);
+	keeper_record_fact(k, &r);
+}
+
 void
 flight_record(
     struct keeper *k, const struct flight *one, const struct finish *f, const char *outcome)
@@ -97,12 +118,8 @@ flight_record(
 
 	text_hex(one->instance, sizeof one->instance, instance);
 	r.instance = span_str(instance);
-	if (f != NULL) {
-		r.status = f->status;
-		r.bytes_up = f->bytes_up;
-		r.bytes_down = f->bytes_down;
-		r.duration_ms = f->duration_ms;
-	}
+	if (f != NULL)
+		add_finish(&r, f);
 	keeper_record_fact(k, &r);
 }
 

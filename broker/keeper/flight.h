@@ -50,6 +50,9 @@ void flights_end_peer(struct keeper *k, struct peer *p);
 /* The same for flights that are long past their deadline. */
 void flights_sweep(struct keeper *k, int64_t now_s);
 
+/* The end of a request that an earlier life of the keeper allowed: all that is known is what the
+ * gateway says. */
+void flight_record_late(struct keeper *k, const struct finish *f);
 /* The finish record; f NULL: none came. */
 void flight_record(
     struct keeper *k, const struct flight *one, const struct finish *f, const char *outcome);

@@ -56,6 +56,7 @@ struct keeper {
 	/* all below: only while unsealed */
 	struct keyring *ring;
 	struct audit *audit;
+	uint64_t first_seq; /* of this life: what is older was decided before a restart or a seal */
 	struct ca *ca;
 	struct secret *hash_key, *placeholder_key;
 	struct intern upstream_names;

@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "common/text.h"
 
+#define LATE_FINISHES_MAX FLIGHTS_MAX /* a link; what is beyond it is no honest gateway's */
+
 typedef enum err gateway_fn(struct keeper *k, struct peer *p, struct wire_reader *in);
 
 static enum err
@@ -18,6 +20,8 @@ on_hello(struct keeper *k, struct peer *p, struct wire_reader *in)
 	p->hello = true;
 	channel_set_ready(p->channel);
 	keeper_tell_peer(k, p);
+	if (!k->sealed)
+		revoke_tell_again(k, p);
 	return ERR_OK;
 }
 
@@ -88,6 +92,17 @@ on_control(struct keeper *k, struct peer *p, struct wire_reader *in)
 	return ERR_OK;
 }
 
+/* Streams outlive the keeper. What was decided in this life and is not known was given up as lost,
+ * and is recorded as that. */
+static void
+finish_late(struct keeper *k, struct peer *p, const struct finish *f)
+{
+	if (f->seq == 0 || f->seq >= k->first_seq || p->late_finishes >= LATE_FINISHES_MAX)
+		return;
+	p->late_finishes++;
+	flight_record_late(k, f);
+}
+
 static enum err
 on_finish(struct keeper *k, struct peer *p, struct wire_reader *in)
 {
@@ -100,8 +115,10 @@ on_finish(struct keeper *k, struct peer *p, struct wire_reader *in)
 	if (k->sealed)
 		return ERR_OK; /* sealing ended and recorded it */
 	one = flight_find(&k->flights, f.seq, p);
-	if (one == NULL)
-		return ERR_OK; /* given up as lost: recorded as that */
+	if (one == NULL) {
+		finish_late(k, p, &f);
+		return ERR_OK;
+	}
 	flight_record(k, one, &f, f.outcome);
 	flight_end(&k->flights, one);
 	return ERR_OK;

@@ -35,6 +35,7 @@ struct peer {
 	struct flight *flights;
 	struct buf csr; /* not answered yet: sealed when it came */
 	bool config_wanted;
+	uint32_t late_finishes; /* of requests that an earlier life of the keeper allowed */
 };
 
 struct peers {

@@ -110,21 +110,26 @@ struct batch {
 	uint16_t count;
 };
 
+static void
+send_to(struct peer *p, uint64_t id, const struct batch *b)
+{
+	struct wire_writer w = channel_begin(p->channel, GK_REVOKED);
+
+	wire_put_u64(&w, id);
+	wire_put_u16(&w, b->count);
+	wire_put_fixed(&w, b->serials, (size_t)b->count * SERIAL_LEN);
+	peer_send(p, &w);
+}
+
 static uint64_t
 send_batch(struct keeper *k, uint64_t id, const struct batch *b)
 {
 	uint64_t told = 0;
 
 	for (struct peer *p = k->peers.first; p != NULL; p = p->next) {
-		struct wire_writer w;
-
 		if (p->role != ROLE_GATEWAY || !p->hello)
 			continue;
-		w = channel_begin(p->channel, GK_REVOKED);
-		wire_put_u64(&w, id);
-		wire_put_u16(&w, b->count);
-		wire_put_fixed(&w, b->serials, (size_t)b->count * SERIAL_LEN);
-		peer_send(p, &w);
+		send_to(p, id, b);
 		told |= UINT64_C(1) << p->slot;
 	}
 	return told;
@@ -186,6 +191,36 @@ revoke_instance(struct keeper *k, const struct instance *i)
 	gather(&b, &i->current);
 	gather(&b, &i->previous);
 	start(k, &b, (struct revocation){ .id = 0 });
+}
+
+static bool
+may_have_streams(const struct instance *i, int64_t now_s)
+{
+	return (i->ended_s != 0 || i->workload->state != WORKLOAD_ACTIVE) &&
+	       i->current.not_after_s > now_s;
+}
+
+void
+revoke_tell_again(struct keeper *k, struct peer *gateway)
+{
+	static struct batch b;
+	int64_t now_s = keeper_now_s(k);
+	const struct instance *i;
+	size_t cursor = 0;
+
+	b.count = 0;
+	while ((i = table_next(&k->identity.instances, &cursor)) != NULL) {
+		if (!may_have_streams(i, now_s))
+			continue;
+		if (b.count + 2 > REVOKE_SERIALS_MAX) {
+			send_to(gateway, ++k->revocations.next_id, &b);
+			b.count = 0;
+		}
+		gather(&b, &i->current);
+		gather(&b, &i->previous);
+	}
+	if (b.count > 0)
+		send_to(gateway, ++k->revocations.next_id, &b); /* nobody waits for the answer */
 }
 
 static void

@@ -44,6 +44,9 @@ void revocations_close(struct keeper *k); /* whoever waits is answered */
 void revoke_workload(struct keeper *k, const struct workload *w, const struct peer *asker,
     uint64_t ask_id, uint32_t ended);
 void revoke_instance(struct keeper *k, const struct instance *i);
+/* To a gateway that has just come: certificates that ended while it could not be told, the keeper
+ * or the link having died in between. */
+void revoke_tell_again(struct keeper *k, struct peer *gateway);
 void revoke_acknowledged(struct keeper *k, const struct peer *gateway, uint64_t id);
 void revoke_gateway_gone(struct keeper *k, const struct peer *gateway);
 

@@ -51,6 +51,9 @@ seal_opened(struct keeper *k)
 		else
 			log_error("policy not loaded: %s", k->policies.error);
 	}
+	for (struct peer *p = k->peers.first; p != NULL; p = p->next)
+		if (p->role == ROLE_GATEWAY && p->hello)
+			revoke_tell_again(k, p);
 	rekey_resume(k);
 	keeper_tell_state(k);
 	ops_gateway_serve_waiting(k);

@@ -89,7 +89,8 @@ signals_restore(void)
 void
 signals_ignore(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGINT, SIGHUP, SIGTERM, SIGQUIT };
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGHUP, SIGTERM, SIGQUIT,
+		SIGXFSZ }; /* a limit on files then fails write(2), as a full disk does */
 
 	for (size_t i = 0; i < COUNT(ignored); i++)
 		signals_set(ignored[i], SIG_IGN);

@@ -26,7 +26,7 @@ void signals_close(struct signals *s);
 
 /* Between fork and exec: the mask of an ordinary program again, default actions. */
 void signals_restore(void);
-/* In a child: PIPE, INT, HUP, TERM and QUIT are ignored: a child obeys its supervisor, not the
+/* In a child: PIPE, INT, HUP, TERM, QUIT and XFSZ are ignored: a child obeys its supervisor, not the
  * terminal's process group. */
 void signals_ignore(void);
 

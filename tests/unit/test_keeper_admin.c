@@ -167,6 +167,8 @@ test_revoke(void)
 	ok(strcmp(identity_refusal(identity_certificate(&rig.k->identity, serial), clock_wall_s()),
 	       "workload_revoked") == 0,
 	    "nor does a restart");
+	ok(rig_wait(&rig.gateway, GK_REVOKED, GK_REVOKED) != NULL,
+	    "and a gateway that comes back is told again what to cut");
 	ok(identity_workload(&rig.k->identity, "b")->state == WORKLOAD_ACTIVE,
 	    "the new one is there");
 	is_err(rig_workload_set("nobody", WORKLOAD_REVOKE).e, ERR_NOT_FOUND, "unknown");
