@@ -219,16 +219,26 @@ serve(struct conn *c)
 	}
 }
 
-/* fresh: how many bytes at the end of in are new. Without a line end among them the head cannot
- * have become whole. */
+/* Without a line end, or what no head may hold, new bytes change nothing: looking at all of them
+ * for each byte that drips in would be work for nothing. */
+static bool
+worth_parsing(struct span fresh)
+{
+	for (size_t i = 0; i < fresh.len; i++)
+		if ((fresh.p[i] < 0x20 && fresh.p[i] != '\t') || fresh.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/* fresh_len: how many bytes at the end of in are new. */
 static void
-parse_head(struct conn *c, size_t fresh)
+parse_head(struct conn *c, size_t fresh_len)
 {
 	const char *reason = NULL;
 	enum err e = ERR_AGAIN;
 
 	if (c->in.len >= HTTP1_HEAD_MAX ||
-	    memchr(c->in.data + c->in.len - fresh, '\n', fresh) != NULL)
+	    worth_parsing(span_of(c->in.data + c->in.len - fresh_len, fresh_len)))
 		e = http1_parse_request(buf_span(&c->in), &c->head, &reason);
 	if (e == ERR_AGAIN)
 		conn_wait(c, true);
