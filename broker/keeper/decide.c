@@ -176,6 +176,7 @@ grant(struct question *q)
 	if (q->secret == NULL)
 		return;
 	q->secret->last_used_s = q->now_s;
+	q->secret->used = true;
 	a->secret = q->secret;
 	a->allow.secret_id = q->secret->id;
 	a->allow.version = q->version;

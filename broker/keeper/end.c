@@ -69,7 +69,7 @@ forget_instance(struct keeper *k, struct instance *i)
 
 	txn_init(&t);
 	identity_instance_drop(&t, i);
-	e = keeper_commit(k, &t); /* its end was recorded; forgetting it says nothing new */
+	e = keeper_commit_plain(k, &t); /* its end was recorded; forgetting it says nothing new */
 	if (e != ERR_OK)
 		return e;
 	placeholders_forget(&k->placeholders, i);

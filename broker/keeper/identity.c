@@ -101,6 +101,7 @@ void
 identity_seen(struct certificate *c, int64_t now_s)
 {
 	c->instance->workload->last_seen_s = now_s;
+	c->instance->workload->seen = true;
 }
 
 enum err

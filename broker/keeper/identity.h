@@ -43,6 +43,7 @@ struct workload {
 	    id; /* never used again: a workload of the same name, added later, is another one */
 	char name[NAME_LEN_MAX + 1];
 	enum workload_state state;
+	bool seen; /* last_seen_s is newer than the row */
 	int64_t created_s, last_seen_s;
 	struct enrollment *enrollments;
 	struct instance *instances; /* newest first, the ended ones too */

@@ -159,7 +159,7 @@ record_not_done(struct keeper *k, enum err e)
 }
 
 enum err
-keeper_commit(struct keeper *k, struct txn *t)
+keeper_commit_plain(struct keeper *k, struct txn *t)
 {
 	enum err e = keeper_sync(k);
 
@@ -169,6 +169,14 @@ keeper_commit(struct keeper *k, struct txn *t)
 		e = ERR_IO;
 	if (e == ERR_IO && !k->audit_failing)
 		log_fatal("the store cannot be written; it is read anew at the next start");
+	return e;
+}
+
+enum err
+keeper_commit(struct keeper *k, struct txn *t)
+{
+	enum err e = keeper_commit_plain(k, t);
+
 	if (e != ERR_OK)
 		record_not_done(k, e);
 	return e;

@@ -72,6 +72,7 @@ struct keeper {
 	struct revocations revocations;
 	uint32_t failed_enrolls; /* in the minute that began at failed_since_s */
 	int64_t failed_since_s;
+	int64_t usage_s; /* when usage.h wrote last */
 };
 
 int64_t keeper_now_s(struct keeper *k);
@@ -97,6 +98,8 @@ enum err keeper_sync(struct keeper *k) NODISCARD;
  * in an unknown state ends the process. What was recorded and did not happen is recorded as that
  * ("not_done"). */
 enum err keeper_commit(struct keeper *k, struct txn *t) NODISCARD;
+/* The same for rows that no record speaks of: nothing that anybody decided. */
+enum err keeper_commit_plain(struct keeper *k, struct txn *t) NODISCARD;
 
 /* Unsealed with ring, which is taken: loads everything. ERR_AUTH and others with a sentence in why;
  * the keeper stays sealed. */

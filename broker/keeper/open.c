@@ -145,7 +145,7 @@ keeper_open(struct keeper *k, struct keyring *ring, char *why, size_t why_size)
 	keeper_record_fact(k, &r);
 	k->first_seq = audit_seq(k->audit);
 	if (keeper_sync(k) == ERR_OK && l.orphans.count > 0 &&
-	    keeper_commit(k, &l.orphans) != ERR_OK)
+	    keeper_commit_plain(k, &l.orphans) != ERR_OK)
 		log_warn("rows of revoked workloads stay in the store until the next start");
 	txn_wipe(&l.orphans);
 	return ERR_OK;

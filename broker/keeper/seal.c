@@ -3,6 +3,7 @@
 #include "broker/keeper/control.h"
 #include "broker/keeper/ops.h"
 #include "broker/keeper/rekey.h"
+#include "broker/keeper/usage.h"
 #include "common/log.h"
 
 void
@@ -35,6 +36,8 @@ seal_now(struct keeper *k)
 	for (struct peer *p = k->peers.first; p != NULL; p = p->next)
 		if (p->role == ROLE_GATEWAY)
 			flights_end_peer(k, p);
+	while (usage_save(k))
+		continue;
 	(void)!keeper_sync(k);
 	keeper_close(k);
 	keeper_tell_state(k);

@@ -196,6 +196,7 @@ static void
 activate(struct named_secret *n, uint32_t version, enum version_state for_old, int64_t now_s)
 {
 	uint32_t active = secrets_active(n);
+	const struct version_row *now_active;
 
 	for (uint32_t i = 0; i < n->version_count; i++)
 		if (n->versions[i].state == VERSION_GRACE)
@@ -203,7 +204,9 @@ activate(struct named_secret *n, uint32_t version, enum version_state for_old, i
 	if (active != 0)
 		set_state(n, active, for_old, now_s);
 	set_state(n, version, VERSION_ACTIVE, now_s);
-	n->exposed = version_find(n, version)->exposed;
+	now_active = version_find(n, version);
+	must(now_active != NULL);
+	n->exposed = now_active->exposed;
 }
 
 static void

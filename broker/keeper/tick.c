@@ -3,6 +3,7 @@
 #include "broker/keeper/denial.h"
 #include "broker/keeper/end.h"
 #include "broker/keeper/ops.h"
+#include "broker/keeper/usage.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -39,6 +40,16 @@ check_clock(struct keeper *k)
 }
 
 static void
+sweep_store(struct keeper *k, int64_t now_s)
+{
+	end_sweep(k, now_s);
+	if (now_s - k->usage_s < USAGE_EVERY_S)
+		return;
+	if (!usage_save(k))
+		k->usage_s = now_s; /* else the rest in a second */
+}
+
+static void
 on_tick(struct timer *t)
 {
 	struct keeper *k = t->arg;
@@ -52,7 +63,7 @@ on_tick(struct timer *t)
 		limits_sweep(&k->limits, loop_now_ms(k->loop));
 		denial_sweep(k);
 		if (!k->audit_failing && !k->clock_ahead)
-			end_sweep(k, now_s);
+			sweep_store(k, now_s);
 		(void)!keeper_sync(
 		    k); /* checkpoints are due by time too; failing is known by then */
 	}

@@ -84,6 +84,9 @@ test_full_disk(void)
 	rig_stop();
 	rig_start();
 	is_err(rig_rules(&rules).e, ERR_OK, "the log holds after a restart");
+	ok(secrets_find(&rig.k->secrets, "key")->last_used_s > 0 &&
+		identity_workload(&rig.k->identity, "agent")->last_seen_s > 0,
+	    "last uses are known, too");
 	ok(decide().allowed, "and so does the store");
 }
 
