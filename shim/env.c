@@ -1,5 +1,7 @@
 #include "shim/env.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,40 +79,34 @@ shim_env_get(const struct shim_env *env, const char *name)
 	return NULL;
 }
 
+/* The last one, just added, is the one that stays. */
 static void
-remove_all(struct shim_env *env, const char *name)
+remove_older(struct shim_env *env, const char *name)
 {
-	size_t kept = 0;
+	size_t kept = 0, last = env->count - 1;
 
-	for (size_t i = 0; i < env->count; i++) {
+	for (size_t i = 0; i < last; i++) {
 		if (defines(env->list[i], name))
 			free_string(env->list[i]);
 		else
 			env->list[kept++] = env->list[i];
 	}
-	env->count = kept;
+	env->list[kept++] = env->list[last];
 	env->list[kept] = NULL;
+	env->count = kept;
 }
 
 enum err
 shim_env_set(struct shim_env *env, const char *name, struct span value)
 {
-	size_t name_len = strlen(name);
-	char *entry;
+	char *entry = NULL;
 
-	if (env->count == SHIM_ENV_COUNT_MAX)
+	if (env->count == SHIM_ENV_COUNT_MAX || value.len > INT_MAX)
 		return ERR_LIMIT;
-	entry = malloc(name_len + 1 + value.len + 1);
-	if (entry == NULL)
+	if (asprintf(&entry, "%s=%.*s", name, (int)value.len, (const char *)value.p) < 0)
 		return ERR_NOMEM;
-	memcpy(entry, name, name_len);
-	entry[name_len] = '=';
-	if (value.len > 0)
-		memcpy(entry + name_len + 1, value.p, value.len);
-	entry[name_len + 1 + value.len] = '\0';
-	remove_all(env, name);
 	env->list[env->count++] = entry;
-	env->list[env->count] = NULL;
+	remove_older(env, name);
 	return ERR_OK;
 }
 
