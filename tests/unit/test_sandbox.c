@@ -328,6 +328,12 @@ change_folder(void)
 	return jail_result(chdir("/"));
 }
 
+#ifdef SIDEKEY_SANITIZE /* its runtime reads /proc/self/maps for a report */
+#define GATEWAY_READS WORKED, NULL
+#else
+#define GATEWAY_READS TRAPPED, "sidekey-gateway: fatal: forbidden system call 257 (openat)"
+#endif
+
 struct row {
 	const char *what;
 	enum role role;
@@ -387,8 +393,7 @@ static const struct row rows[] = {
 	{ "gateway: TCP", ROLE_GATEWAY, socket_inet, WORKED, NULL },
 	{ "gateway: UDP over IPv6", ROLE_GATEWAY, socket_inet6_udp, WORKED, NULL },
 	{ "gateway: a socket pair", ROLE_GATEWAY, pair, WORKED, NULL },
-	{ "gateway: open to read", ROLE_GATEWAY, open_read, TRAPPED,
-	    "sidekey-gateway: fatal: forbidden system call 257 (openat)" },
+	{ "gateway: open to read", ROLE_GATEWAY, open_read, GATEWAY_READS },
 	{ "gateway: open to write", ROLE_GATEWAY, open_write, TRAPPED, "(openat)" },
 	{ "gateway: memfd", ROLE_GATEWAY, memfd, TRAPPED, "(memfd_create)" },
 

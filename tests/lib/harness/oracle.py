@@ -1,11 +1,14 @@
 """The oracles of the attack tables: CAN, UP0, UP1, AUD, ALIVE. Each gives "" when it holds, else what was seen."""
 import base64
 import binascii
+import glob
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.parse
+import zlib
 
 from . import workload
 
@@ -23,10 +26,21 @@ def spellings(secret):
     return forms
 
 
+def inflated(data):
+    """What stands behind each gzip or zlib header in data."""
+    for m in re.finditer(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]", data):
+        try:
+            yield zlib.decompressobj(47).decompress(data[m.start():], 1 << 20)
+        except zlib.error:
+            continue
+
+
 def can_bytes(secret, data, where):
-    for name, form in spellings(secret).items():
-        if len(form) >= 8 and form in data:
-            return f"{where}: the canary as {name}"
+    forms = spellings(secret)
+    for form_of, part in [("", data), *(("inflated ", d) for d in inflated(data))]:
+        for name, form in forms.items():
+            if len(form) >= 8 and form in part:
+                return f"{where}: the canary as {form_of}{name}"
     return ""
 
 
@@ -94,11 +108,78 @@ def aud(broker, **want):
     return f"no audit record has {want}; the last: {records(broker)[-3:]}"
 
 
+FIELDS = set("""chain seq rev time event mac workload instance upstream method target query secret version decision code rule policy of status
+    bytes_up bytes_down duration_ms trace count uid detail segment from_seq interval prev sig key""".split())
+
+
+def strict(line):
+    """One line of the log as a record; ValueError when another reader might see something else in it."""
+    if re.search(rb"[\x00-\x1f\x7f]", line):
+        raise ValueError(f"a control character in {line!r}")
+
+    def no_twins(pairs):
+        if len({k for k, _ in pairs}) != len(pairs):
+            raise ValueError(f"a field twice in {line!r}")
+        return dict(pairs)
+    r = json.loads(line.decode("utf-8"), object_pairs_hook=no_twins)
+    if not isinstance(r, dict) or not set(r) <= FIELDS or not {"seq", "event", "time"} <= set(r):
+        raise ValueError(f"not a record: {line!r}")
+    return r
+
+
+class Log:
+    """The files of the audit log themselves, read on as they grow."""
+
+    def __init__(self, broker):
+        self.dir, self.at, self.all, self.seen = f"{broker.state}/audit", {}, {}, 0
+        self.mark()
+
+    def read(self):
+        """Every record by its sequence; what a later segment repeats counts once."""
+        for path in sorted(glob.glob(f"{self.dir}/*.jsonl")):
+            with open(path, "rb") as f:
+                f.seek(self.at.get(path, 0))
+                data = f.read()
+            whole = data[:data.rfind(b"\n") + 1]
+            self.at[path] = self.at.get(path, 0) + len(whole)
+            for line in whole.splitlines():
+                r = strict(line)
+                if r["event"] != "segment":
+                    self.all[r["seq"]] = r
+        return self.all
+
+    def mark(self):
+        self.seen = max(self.read(), default=0)
+
+    def new(self):
+        return [r for seq, r in sorted(self.read().items()) if seq > self.seen]
+
+    def holds(self, timeout=3.0, **want):
+        """"" when a record since mark() has these fields, else what there is."""
+        end = time.monotonic() + timeout
+        while True:
+            new = self.new()
+            if any(all(r.get(k) == v for k, v in want.items()) for r in new):
+                return ""
+            if time.monotonic() > end:
+                return f"no record has {want}; new are: " + "\n".join(json.dumps(r) for r in new[-5:])
+            time.sleep(0.02)
+
+    def refusals(self, **want):
+        """How many since mark(): written out, and folded into counts."""
+        new = self.new()
+        out = sum(r.get("decision") == "deny" and "count" not in r and all(r.get(k) == v for k, v in want.items()) for r in new)
+        return out + sum(r["count"] for r in new if r["event"] == "denied_folded")
+
+
 def alive(broker, address, ca):
     start = time.monotonic()
-    c = workload.Client(address, ca, alpn="sidekey-control", timeout=2.0)
-    reply = c.ask("GET", "/readyz")
-    c.close()
+    try:
+        c = workload.Client(address, ca, alpn="sidekey-control", timeout=2.0)
+        reply = c.ask("GET", "/readyz")
+        c.close()
+    except OSError as e:  # a gateway that was just started has no certificate yet
+        return f"readyz: {e!r}"
     took = time.monotonic() - start
     return "" if reply and reply.status == 200 and took < 1 else f"readyz {reply and reply.status} after {took:.2f} s"
 
@@ -114,3 +195,37 @@ def descriptors(pid):
 def rss_kib(pid):
     out = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True).stdout
     return int(out or 0)
+
+
+FD_SLACK, RSS_SLACK_KIB = 2, 6144
+
+
+class Baseline:
+    """ALIVE, the second half: descriptors and RSS of every process come back to what they were."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.was = self.now()
+
+    def now(self):
+        return {(role, pid): (descriptors(pid), rss_kib(pid)) for role, pids in self.broker.pids().items() for pid in pids}
+
+    def grown(self):
+        now = self.now()
+        if set(now) != set(self.was):
+            return f"other processes: {sorted(now)}, want {sorted(self.was)}"
+        for who, (fds, rss) in now.items():
+            fds_was, rss_was = self.was[who]
+            if fds is not None and fds > fds_was + FD_SLACK:
+                return f"{who} has {fds} descriptors, before {fds_was}"
+            if "SAN" not in os.environ.get("SIDEKEY_TEST_BUILD", "").upper() and rss > rss_was + RSS_SLACK_KIB:
+                return f"{who} has {rss} KiB, before {rss_was}"
+        return ""
+
+    def back(self, timeout=6.0):
+        end = time.monotonic() + timeout
+        while True:
+            bad = self.grown()
+            if not bad or time.monotonic() > end:
+                return bad
+            time.sleep(0.1)
