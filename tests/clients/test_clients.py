@@ -12,8 +12,9 @@ from harness import broker, oracle, stage, tap  # noqa: E402
 
 USE = '  anthropic:\n    allow: ["POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/models"]\n'
 TEXT = "Hello from the local upstream."
-CLAUDE = {"2.1.197": f"{HERE}/node_modules/claude-code-old/node_modules/@anthropic-ai/claude-code-linux-x64/claude",
-          "2.1.330": f"{HERE}/node_modules/@anthropic-ai/claude-code-linux-x64/claude"}
+CLIENTS = broker.for_any_uid(HERE)
+CLAUDE = {"2.1.197": f"{CLIENTS}/node_modules/claude-code-old/node_modules/@anthropic-ai/claude-code-linux-x64/claude",
+          "2.1.330": f"{CLIENTS}/node_modules/@anthropic-ai/claude-code-linux-x64/claude"}
 
 
 def behind_shim(s, *command, timeout=90):
@@ -51,10 +52,10 @@ def main(t):
         runs = [
             ("curl", ["sh", "-c", curl % "false"], TEXT),
             ("curl, streaming", ["sh", "-c", curl % "true"], "event: message_stop"),
-            ("Node fetch", [node, f"{HERE}/fetch.mjs"], TEXT),
-            ("Node fetch, streaming", [node, f"{HERE}/fetch.mjs", "--stream"], "message_stop"),
-            ("Anthropic SDK", [node, f"{HERE}/sdk.mjs"], TEXT),
-            ("Anthropic SDK, streaming", [node, f"{HERE}/sdk.mjs", "--stream"], TEXT),
+            ("Node fetch", [node, f"{CLIENTS}/fetch.mjs"], TEXT),
+            ("Node fetch, streaming", [node, f"{CLIENTS}/fetch.mjs", "--stream"], "message_stop"),
+            ("Anthropic SDK", [node, f"{CLIENTS}/sdk.mjs"], TEXT),
+            ("Anthropic SDK, streaming", [node, f"{CLIENTS}/sdk.mjs", "--stream"], TEXT),
         ]
         for version, path in CLAUDE.items():
             runs.append((f"Claude Code {version}", [path, "-p", "hi"], TEXT))
@@ -77,7 +78,7 @@ def main(t):
         s.b.policy("coder", ["coder"], '  anthropic:\n    allow: ["GET /v1/models"]\n')
         s.b.reload()
         s.up.clear()
-        for what, command in [(f"Claude Code {v}", [path, "-p", "hi"]) for v, path in CLAUDE.items()] + [("Anthropic SDK", [node, f"{HERE}/sdk.mjs"])]:
+        for what, command in [(f"Claude Code {v}", [path, "-p", "hi"]) for v, path in CLAUDE.items()] + [("Anthropic SDK", [node, f"{CLIENTS}/sdk.mjs"])]:
             p = behind_shim(s, *command)
             t.ok(p.returncode != 0 and "sidekey: POST /v1/messages is not allowed for coder" in p.stdout + p.stderr and p.took < 15,
                  f"{what}: a refusal ends it at once, with our words", said(p))

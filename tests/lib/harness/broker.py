@@ -25,18 +25,19 @@ def reachable(path):
     return True
 
 
-def programs():
-    """The folder of the built programs, or a copy that ONE_UID can reach."""
-    if os.geteuid() != 0 or reachable(BUILT):
-        return BUILT
-    copy = tempfile.mkdtemp(prefix="sidekey-bin-")
+def for_any_uid(folder):
+    """The folder, or a copy that ONE_UID can reach, for as long as this test runs."""
+    if os.geteuid() != 0 or reachable(f"{folder}/."):
+        return folder
+    copy = tempfile.mkdtemp(prefix="sidekey-copy-")
     os.chmod(copy, 0o755)
-    shutil.copytree(BUILT, copy, dirs_exist_ok=True)
+    shutil.copytree(folder, copy, symlinks=True, dirs_exist_ok=True)
+    subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     return copy
 
 
-BIN = programs()
+BIN = for_any_uid(BUILT)
 
 
 def one_uid_prefix():
