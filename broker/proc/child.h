@@ -1,17 +1,28 @@
 /*
  * child - how every child of sidekeyd starts, is confined, and obeys its supervisor.
- * Process: gateway, keeper, edge, admin.   Owns: the loop, the supervisor channel; links and
- *listeners until child_attach() gives them away. Secrets: none: settings are names, paths and
- *numbers. Limits: CHILD_SETTINGS_MAX, CHILD_LINKS_MAX, CHILD_LISTENERS_MAX, CHILD_EXITS_MAX; beyond
- *them the supervisor is broken. Failure: a start that fails is fatal, and so is a supervisor that
- *breaks the order of messages: both end the process. When the supervisor goes away the child ends
- *too.
+ * Process: gateway, keeper, edge, admin.
+ * Owns: the loop, the supervisor channel; links and listeners until child_attach() gives them away.
+ * Secrets: none: settings are names, paths and numbers.
+ * Limits: CHILD_SETTINGS_MAX, CHILD_LINKS_MAX, CHILD_LISTENERS_MAX, CHILD_EXITS_MAX; beyond them
+ *         the supervisor is broken.
+ * Failure: a start that fails is fatal, and so is a supervisor that breaks the order of messages:
+ *          both end the process. When the supervisor goes away the child ends too.
  *
  * The order in main():
+ *
  *	struct child *c = child_start(argc, argv, 1u << ROLE_GATEWAY);
- *	... read settings, files, root key; make the arena: the last things that need the file
- *system ... child_confine(c); child_attach(c, &ops, arg); child_ready(c); e =
- *loop_run(child_loop(c)); child_free(c);
+ *
+ *	(settings, files, root key, arena: the last things that need the file system)
+ *
+ *	child_confine(c);
+ *
+ *	child_attach(c, &ops, arg);
+ *
+ *	child_ready(c);
+ *
+ *	e = loop_run(child_loop(c));
+ *
+ *	child_free(c);
  */
 #ifndef PROC_CHILD_H
 #define PROC_CHILD_H

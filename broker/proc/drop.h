@@ -1,7 +1,7 @@
 /*
  * drop - gives privileges away, and checks that they are gone.
- * Process: sidekeyd, and each child.   Owns: nothing.   Secrets: none.
- * Limits: none.   Failure: ERR_SYS, ERR_DENIED: the process must not go on.
+ * Process: sidekeyd, and each child.   Owns: nothing.   Secrets: none.   Limits: none.
+ * Failure: ERR_SYS, ERR_DENIED: the process must not go on.
  */
 #ifndef PROC_DROP_H
 #define PROC_DROP_H

@@ -1,8 +1,10 @@
 /*
- * inbox - what the supervisor says to a child: kept until the child is ready to hear it, then
- * passed on. Process: gateway, keeper, edge, admin.   Owns: descriptors that were not passed on
- * yet. Secrets: none.   Limits: those of child.h. Failure: ERR_PROTO, ERR_LIMIT, ERR_SYNTAX: the
- * supervisor is not of our build, or is broken.
+ * inbox - what the supervisor says to a child: kept until the child can hear it, then passed on.
+ * Process: gateway, keeper, edge, admin.
+ * Owns: descriptors that were not passed on yet.
+ * Secrets: none.
+ * Limits: those of child.h.
+ * Failure: ERR_PROTO, ERR_LIMIT, ERR_SYNTAX: the supervisor is of another build, or is broken.
  */
 #ifndef PROC_INBOX_H
 #define PROC_INBOX_H

@@ -1,8 +1,11 @@
 /*
- * sandbox - Landlock for files, seccomp for system calls: what a role does not need does not exist
- * for it. Process: sidekeyd and each child.   Owns: nothing; what it sets cannot be undone and is
- * inherited. Secrets: none.   Limits: SANDBOX_PATHS_MAX paths a role. Failure: ERR_SYS, and the
- * process must not go on; a kernel without Landlock is told in *ret_abi and is no failure.
+ * sandbox - Landlock for files, seccomp for system calls: what a role does not need is not there.
+ * Process: sidekeyd and each child.
+ * Owns: nothing; what it sets cannot be undone and is inherited.
+ * Secrets: none.
+ * Limits: SANDBOX_PATHS_MAX paths a role.
+ * Failure: ERR_SYS, and the process must not go on; a kernel without Landlock is told in *ret_abi
+ *          and is no failure.
  */
 #ifndef PROC_SANDBOX_H
 #define PROC_SANDBOX_H

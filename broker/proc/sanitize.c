@@ -1,6 +1,6 @@
 /*
- * In sanitizer builds only: leaks are looked for by forking and tracing oneself, which a confined process cannot. The unit tests, which
- * are not confined, look for them.
+ * In sanitizer builds only: leaks are looked for by forking and tracing oneself, which a confined
+ * process cannot. The unit tests, which are not confined, look for them.
  */
 typedef int sanitize_not_empty; /* a file of nothing is no C */
 

@@ -1,7 +1,10 @@
 /*
  * signals - no handler ever runs: sidekeyd reads its signals as events, the children ignore what a
- * terminal sends. Process: sidekeyd, and each child.   Owns: the signalfd of struct signals.
- * Secrets: none.   Limits: none.   Failure: ERR_SYS; nothing is watched, the signals stay blocked.
+ *           terminal sends.
+ * Process: sidekeyd, and each child.
+ * Owns: the signalfd of struct signals.
+ * Secrets: none.   Limits: none.
+ * Failure: ERR_SYS; nothing is watched, the signals stay blocked.
  */
 #ifndef PROC_SIGNALS_H
 #define PROC_SIGNALS_H
@@ -26,8 +29,8 @@ void signals_close(struct signals *s);
 
 /* Between fork and exec: the mask of an ordinary program again, default actions. */
 void signals_restore(void);
-/* In a child: PIPE, INT, HUP, TERM, QUIT and XFSZ are ignored: a child obeys its supervisor, not the
- * terminal's process group. */
+/* In a child: PIPE, INT, HUP, TERM, QUIT and XFSZ are ignored: a child obeys its supervisor, not
+ * the terminal's process group. */
 void signals_ignore(void);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * address - "127.0.0.1:8443" or "[::1]:8443" as a socket address; no names, so that no resolver decides where we listen.
+ * address - "127.0.0.1:8443" or "[::1]:8443" as a socket address; no names, so that no resolver
+ *           decides where we listen.
  * Process: sidekeyd.   Owns: nothing.   Secrets: none.   Limits: port 1 to 65535.
  * Failure: ERR_SYNTAX; outputs are unchanged.
  */

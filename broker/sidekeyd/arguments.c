@@ -18,7 +18,7 @@ static const char usage[] =
     "  --help            this text\n"
     "  --version         the version\n"
     "\n"
-    "TERM and INT let open requests finish (10 s at most), a second one does not.\n"
+    "TERM and INT let open requests finish (10 s at most); once more ends at once.\n"
     "HUP reads upstreams/ and policies/ again; sidekey.yaml is read at start only.\n";
 
 struct arguments

@@ -1,9 +1,13 @@
 /*
- * crew - the children: started together, linked to each other, started again when they end, drained at the end.
- * Process: sidekeyd.   Owns: the processes, their supervisor channels, their timers.
+ * crew - the children: started together, linked to each other, started again when they end, drained
+ *        at the end.
+ * Process: sidekeyd.
+ * Owns: the processes, their supervisor channels, their timers.
  * Secrets: none: it hands over settings and descriptors.
- * Limits: CREW_MAX processes; CREW_EXITS_MAX ends that a keeper has not heard of yet, the oldest of more are dropped and counted in the log.
- * Failure: a child that cannot be started is tried again with back-off; at the first start CHILD_EXIT_HOPELESS ends the crew.
+ * Limits: CREW_MAX processes; CREW_EXITS_MAX ends that a keeper has not heard of yet: of more, the
+ *         oldest are dropped, and the log says which.
+ * Failure: a child that cannot be started is tried again with back-off; at the first start
+ *          CHILD_EXIT_HOPELESS ends the crew.
  */
 #ifndef SIDEKEYD_CREW_H
 #define SIDEKEYD_CREW_H
@@ -34,8 +38,9 @@ void crew_free(struct crew *c); /* kills what still lives */
 void crew_start(struct crew *c);  /* all at once */
 void crew_reap(struct crew *c);	  /* SIGCHLD came */
 void crew_reload(struct crew *c); /* SIGHUP came */
-/* SIGTERM or SIGINT came: gateways finish first, then edge and admin, then the keeper, which writes down what they did; whoever is late is killed.
- * A call more than a second later kills at once. The loop is stopped when all are gone. */
+/* SIGTERM or SIGINT came: gateways finish first, then edge and admin, then the keeper, which writes
+ * down what they did; whoever is late is killed. A call more than a second later kills at once. The
+ * loop is stopped when all are gone. */
 void crew_drain(struct crew *c);
 /* 0, or 1 when the crew ended because it could not start. */
 int crew_status(const struct crew *c);

@@ -14,9 +14,9 @@
 #include "broker/yaml/yaml.h"
 #include "common/log.h"
 
-#define CONFIG_PATH_MAX 900    /* bytes; fits a setting, with room for a file name */
-#define CONFIG_RUN_DIR_MAX 90  /* run_dir and "/gateway.sock" fit sun_path, unix(7) */
-#define CONFIG_USER_MAX 23     /* "-gateway" behind it still is a user name */
+#define CONFIG_PATH_MAX 900   /* bytes; fits a setting, with room for a file name */
+#define CONFIG_RUN_DIR_MAX 90 /* run_dir and "/gateway.sock" fit sun_path, unix(7) */
+#define CONFIG_USER_MAX 23    /* "-gateway" behind it still is a user name */
 #define GATEWAYS_MAX 64
 
 struct daemon_config {
@@ -37,7 +37,8 @@ struct daemon_config {
 	bool accept_clock; /* from the command line, never from the file */
 };
 
-/* Reads <config_dir>/sidekey.yaml. ERR_NOT_FOUND, ERR_IO, ERR_LIMIT and ERR_SYNTAX all fill *ret_error. */
+/* Reads <config_dir>/sidekey.yaml. ERR_NOT_FOUND, ERR_IO, ERR_LIMIT and ERR_SYNTAX all fill
+ * *ret_error. */
 enum err daemon_config_load(
     const char *config_dir, struct daemon_config *ret_c, struct place_error *ret_error) NODISCARD;
 /* The same from memory. */

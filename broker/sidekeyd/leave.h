@@ -1,5 +1,6 @@
 /*
- * leave - the end of the crew, in the order that loses nothing: who asks before who answers and writes down.
+ * leave - the end of the crew, in the order that loses nothing: who asks goes before who answers
+ *         and writes down.
  * Process: sidekeyd.   Owns: nothing: it works on the crew.   Secrets: none.
  * Limits: CREW_DRAIN_MS in all; who is late is killed.
  * Failure: none.

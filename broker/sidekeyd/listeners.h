@@ -19,8 +19,9 @@ struct listeners {
 	char run_dir[CONFIG_RUN_DIR_MAX + 1];
 };
 
-/* Makes run_dir (0755) when it is missing, locks it, removes sockets of ours that nobody answers on, binds.
- * A run_dir that others can write to, and a file there that is no socket of ours, are ERR_DENIED; a second sidekeyd is ERR_CONFLICT. */
+/* Makes run_dir (0755) when it is missing, locks it, removes sockets of ours that nobody answers
+ * on, binds. A run_dir that others can write to, and a file there that is no socket of ours, are
+ * ERR_DENIED; a second sidekeyd is ERR_CONFLICT. */
 enum err listeners_open(const struct daemon_config *c, struct listeners *ret_l,
     char ret_why[LISTEN_WHY_SIZE]) NODISCARD;
 void listeners_close(struct listeners *l); /* removes the socket files too */

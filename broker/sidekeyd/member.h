@@ -1,7 +1,8 @@
 /*
  * member - one child as the crew sees it, with what it is told.
  * Process: sidekeyd.   Owns: see crew.h.   Secrets: none.   Limits: see crew.h.
- * Failure: a member that does not take what it is told is killed, and started again as any that ended.
+ * Failure: a member that does not take what it is told is killed, and started again as any that
+ * ended.
  */
 #ifndef SIDEKEYD_MEMBER_H
 #define SIDEKEYD_MEMBER_H
@@ -21,7 +22,8 @@ struct member {
 	bool ready, drain_sent;
 	uint32_t starts;
 	struct restart restart;
-	struct timer timer; /* while it runs not: of the next start; while it lingers: of its kill */
+	struct timer
+	    timer; /* while it runs not: of the next start; while it lingers: of its kill */
 };
 
 struct crew {

@@ -1,7 +1,8 @@
 /*
  * restart - how long a child that ended waits until it is started again.
  * Process: sidekeyd.   Owns: nothing; plain data, zero is the start.   Secrets: none.
- * Limits: RESTART_MIN_MS to RESTART_MAX_MS, doubled at each end, forgotten after RESTART_CALM_MS of life.
+ * Limits: RESTART_MIN_MS to RESTART_MAX_MS, doubled at each end, forgotten after RESTART_CALM_MS
+ *         of life.
  * Failure: none.
  * Clock: none; every function is given monotonic now_ms.
  */
