@@ -301,10 +301,11 @@ shake_hands(struct conn *c)
 	}
 	if (e == ERR_AGAIN)
 		return;
-	if (c->peer.refused != NULL) {
-		c->peer.present = false;
+	if (c->peer.present && e == ERR_PROTO) /* somebody else's certificate, without its key */
+		c->peer.refused = "the key was not proven";
+	c->peer.present = false; /* nobody is behind it until the handshake is whole */
+	if (c->peer.refused != NULL)
 		conn_report(c, "bad_certificate", span_str(c->peer.refused));
-	}
 	conn_close(c, false, NULL);
 }
 

@@ -147,7 +147,7 @@ static void
 on_upstream_event(uint32_t events, void *arg)
 {
 	(void)events; /* noted by the stream */
-	relay_pump(arg);
+	relay_on_upstream(arg);
 }
 
 static const struct upstream_ops upstream_ops = { on_ready, on_upstream_event };
@@ -348,7 +348,7 @@ static void
 on_event(struct conn *c)
 {
 	if (c->exchange.uc != NULL && c->exchange.uc->ready)
-		relay_pump(c);
+		relay_on_client(c);
 	else
 		conn_wait(c, false);
 }

@@ -136,10 +136,6 @@ step_down(struct conn *c)
 	size_t len;
 	enum err e;
 
-	if (stream_flush(&c->stream) != ERR_OK) {
-		conn_close(c, false, "client_gone");
-		return STEP_OVER;
-	}
 	if (stream_blocked(&c->stream))
 		return STEP_NONE;
 	e = stream_read(&x->uc->stream, c->gw->block, IO_BLOCK, &len);
@@ -280,8 +276,6 @@ step_up(struct conn *c)
 {
 	struct exchange *x = &c->exchange;
 
-	if (!x->up_stopped && stream_flush(&x->uc->stream) != ERR_OK)
-		x->up_stopped = true;
 	if (x->up.done)
 		return look_ahead(c);
 	if (!wants_body(x))
@@ -305,25 +299,66 @@ wait(struct conn *c)
 	conn_wait(c, x->up.done ? may_look_ahead(c) : wants_body(x));
 }
 
-void
-relay_pump(struct conn *c)
+/* Takes blocks from the upstream while there are more of them at hand. false: the exchange is over.
+ */
+static bool
+pump_down(struct conn *c)
 {
-	for (int i = 0; i < RELAY_STEPS_MAX; i++) {
-		enum step down = step_down(c),
-			  up; /* down first: an early answer beats a failed write */
+	const struct stream *up = &c->exchange.uc->stream;
+	int blocks = 0;
 
-		if (down == STEP_OVER)
-			return;
-		up = step_up(c);
-		if (up == STEP_OVER)
-			return;
-		if (down == STEP_NONE && up == STEP_NONE) {
-			wait(c);
-			return;
-		}
+	do {
+		enum step s = step_down(c);
+
+		if (s == STEP_OVER)
+			return false;
+		if (s == STEP_NONE)
+			return true;
+	} while ((up->more || up->hup) && ++blocks < RELAY_STEPS_MAX);
+	if (up->hup)
+		deadline_set(
+		    &c->deadlines, DEADLINE_AGAIN, 0); /* it will not be told of any more */
+	return true;
+}
+
+static bool
+pump_up(struct conn *c)
+{
+	int blocks = 0;
+
+	do {
+		enum step s = step_up(c);
+
+		if (s == STEP_OVER)
+			return false;
+		if (s == STEP_NONE)
+			return true;
+	} while (c->stream.more && ++blocks < RELAY_STEPS_MAX);
+	return true;
+}
+
+void
+relay_on_upstream(struct conn *c)
+{
+	struct exchange *x = &c->exchange;
+
+	if (!x->up_stopped && stream_flush(&x->uc->stream) != ERR_OK)
+		x->up_stopped = true; /* an answer may be there all the same */
+	if (pump_down(c))
+		wait(c);
+}
+
+void
+relay_on_client(struct conn *c)
+{
+	if (stream_flush(&c->stream) != ERR_OK) {
+		conn_close(c, false, "client_gone");
+		return;
 	}
-	deadline_set(&c->deadlines, DEADLINE_AGAIN, 0); /* let the others have their turn */
-	wait(c);
+	if (c->exchange.uc->stream.hup && !pump_down(c))
+		return;
+	if (pump_up(c))
+		wait(c);
 }
 
 static bool
@@ -385,7 +420,7 @@ relay_begin(struct conn *c)
 		deadline_set(&c->deadlines, DEADLINE_BODY, BODY_WINDOW_MS);
 	if (x->wants_continue)
 		deadline_set(&c->deadlines, DEADLINE_CONTINUE, CONTINUE_MS);
-	relay_pump(c);
+	wait(c);
 }
 
 /* ---- deadlines ---- */
@@ -399,7 +434,7 @@ send_continue(struct conn *c)
 	if (stream_write(&c->stream, span_str("HTTP/1.1 100 Continue\r\n\r\n")) != ERR_OK)
 		conn_close(c, false, "client_gone");
 	else
-		relay_pump(c);
+		wait(c);
 }
 
 /* A window in which we were willing to read, and hardly anything came. */
@@ -428,7 +463,7 @@ relay_deadline(struct conn *c, enum deadline kind)
 	switch (kind) {
 	case DEADLINE_AGAIN:
 		if (is_relaying(c))
-			relay_pump(c);
+			relay_on_upstream(c);
 		break;
 	case DEADLINE_CONTINUE:
 		if (is_relaying(c))

@@ -15,8 +15,9 @@ struct conn;
 
 /* The upstream is connected: sends the head with its credential, and what is there of the body. */
 void relay_begin(struct conn *c);
-/* Something happened on one of the two sides. */
-void relay_pump(struct conn *c);
+/* Something happened on that side. */
+void relay_on_upstream(struct conn *c);
+void relay_on_client(struct conn *c);
 void relay_deadline(struct conn *c, enum deadline kind);
 
 #endif

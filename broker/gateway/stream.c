@@ -6,6 +6,15 @@
 #include "broker/gateway/limits.h"
 #include "common/sys.h"
 
+/* As if poll(2) had seen what waits inside TLS. */
+static void
+on_again(struct timer *t)
+{
+	struct stream *s = t->arg;
+
+	s->watch.fn(&s->watch, EPOLLIN);
+}
+
 enum err
 stream_init(struct stream *s, struct loop *l, int fd, SSL *ssl,
     void (*on_event)(struct watch *, uint32_t), void *arg)
@@ -14,11 +23,12 @@ stream_init(struct stream *s, struct loop *l, int fd, SSL *ssl,
 
 	*s = (struct stream){ .loop = l, .ssl = ssl, .out = BUF_MAX(STREAM_OUT_MAX) };
 	s->watch = (struct watch){ .fd = fd, .events = EPOLLIN, .fn = on_event, .arg = arg };
-	if (ssl != NULL && SSL_set_fd(ssl, fd) != 1) {
-		stream_close(s, false);
-		return ERR_NOMEM;
-	}
-	e = loop_watch(l, &s->watch);
+	s->wire.fd = fd;
+	s->want_read = true;
+	s->again = (struct timer){ .fn = on_again, .arg = s };
+	e = ssl == NULL ? ERR_OK : tls_io_attach(ssl, &s->wire);
+	if (e == ERR_OK)
+		e = loop_watch(l, &s->watch);
 	if (e != ERR_OK)
 		stream_close(s, false);
 	return e;
@@ -36,6 +46,7 @@ stream_close(struct stream *s, bool clean)
 	if (!stream_open(s))
 		return;
 	loop_unwatch(s->loop, &s->watch);
+	loop_timer_stop(s->loop, &s->again);
 	if (s->ssl != NULL) {
 		if (clean && !s->dead && !s->write_dead)
 			tls_io_bye(s->ssl);
@@ -73,6 +84,7 @@ stream_handshake(struct stream *s)
 	enum tls_want want;
 	enum err e = settle(s, tls_io_handshake(s->ssl, &want));
 
+	s->more = e == ERR_OK && tls_io_more(s->ssl, &s->wire, e);
 	if (e == ERR_AGAIN && s->watch.active)
 		e = loop_want(s->loop, &s->watch, want == TLS_WANT_WRITE ? EPOLLOUT : EPOLLIN) ==
 			    ERR_OK
@@ -104,10 +116,11 @@ stream_read(struct stream *s, void *p, size_t size, size_t *ret_len)
 	if (s->dead)
 		return ERR_IO;
 	if (s->ssl == NULL)
-		e = plain_result(sys_read(s->watch.fd, p, size), ret_len);
-	else
-		e = tls_io_read(s->ssl, p, size, ret_len, &want);
+		return settle(s, plain_result(sys_read(s->watch.fd, p, size), ret_len));
+	s->wire.empty = false;
+	e = tls_io_read(s->ssl, p, size, ret_len, &want);
 	s->read_wants_out = want == TLS_WANT_WRITE;
+	s->more = !s->read_wants_out && tls_io_more(s->ssl, &s->wire, e);
 	return settle(s, e);
 }
 
@@ -184,14 +197,12 @@ stream_blocked(const struct stream *s)
 	return s->out.len > 0;
 }
 
-void
-stream_wait(struct stream *s, bool want_read)
+static void
+want(struct stream *s)
 {
 	uint32_t events = 0;
 
-	if (!s->watch.active)
-		return;
-	if (want_read && !s->eof)
+	if (s->want_read && !s->eof)
 		events |= s->read_wants_out ? EPOLLOUT : EPOLLIN;
 	if (stream_blocked(s))
 		events |= s->write_wants_in ? EPOLLIN : EPOLLOUT;
@@ -200,10 +211,24 @@ stream_wait(struct stream *s, bool want_read)
 }
 
 void
+stream_wait(struct stream *s, bool want_read)
+{
+	s->want_read = want_read;
+	if (want_read && s->more && loop_timer(s->loop, &s->again, loop_now_ms(s->loop)) != ERR_OK)
+		s->dead = true;
+	/* Input that is not wanted mostly does not come: it costs two system calls less to find
+	 * that out. */
+	if (s->watch.active && (want_read || stream_blocked(s) || s->watch.events != EPOLLIN))
+		want(s);
+}
+
+void
 stream_note(struct stream *s, uint32_t events)
 {
-	if ((events & (EPOLLHUP | EPOLLERR)) == 0)
-		return;
-	loop_unwatch(s->loop, &s->watch);
-	s->hup = true;
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+		loop_unwatch(s->loop, &s->watch);
+		s->hup = true;
+	} else if (s->watch.active && !s->want_read && (events & EPOLLIN) != 0) {
+		want(s);
+	}
 }

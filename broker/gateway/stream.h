@@ -17,8 +17,12 @@ struct stream {
 	struct loop *loop;
 	struct watch watch;
 	SSL *ssl; /* NULL: plain */
+	struct tls_wire wire;
+	struct timer again; /* input that poll(2) does not know of */
 	struct buf out;
 	bool read_wants_out, write_wants_in; /* TLS turns directions around */
+	bool want_read;			     /* what its owner said last */
+	bool more;			     /* bytes wait inside TLS */
 	bool eof;			     /* the peer will send no more */
 	bool dead;			     /* an error ended it */
 	bool write_dead;		     /* an error ended our direction */
@@ -36,7 +40,8 @@ void stream_close(struct stream *s, bool clean);
 void stream_shut(struct stream *s);
 
 enum err stream_handshake(struct stream *s) NODISCARD; /* ERR_AGAIN: interest was set */
-/* size must be IO_BLOCK or more: then nothing stays inside TLS that poll(2) does not know of. */
+/* What stays inside TLS, where poll(2) does not see it, is told as an event after the next
+ * stream_wait(s, true). */
 enum err stream_read(struct stream *s, void *p, size_t size, size_t *ret_len) NODISCARD;
 /* Sends, or queues what the socket does not take. ERR_OK: all of in is on its way. */
 enum err stream_write(struct stream *s, struct span in) NODISCARD;
@@ -45,8 +50,8 @@ bool stream_blocked(const struct stream *s); /* something is queued */
 
 /* Waits for input if want_read, for room if something is queued. */
 void stream_wait(struct stream *s, bool want_read);
-/* First thing in an event callback: notes a hang-up, and stops watching then, since it would be
- * told again and again. */
+/* First thing in an event callback: stops watching for what would be told again and again, a
+ * hang-up, or input that is not wanted. */
 void stream_note(struct stream *s, uint32_t events);
 
 #endif

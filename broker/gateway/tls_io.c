@@ -1,6 +1,97 @@
 #include "broker/gateway/tls_io.h"
 
+#include <errno.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
+
+#include "common/sys.h"
+
+/* ---- the socket ---- */
+
+static int
+wire_result(BIO *b, struct tls_wire *w, ssize_t n, int retry_flag)
+{
+	BIO_clear_retry_flags(b);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		BIO_set_flags(b, retry_flag | BIO_FLAGS_SHOULD_RETRY);
+		w->empty = w->empty || retry_flag == BIO_FLAGS_READ;
+	}
+	return (int)n; /* at most what was asked for, an int */
+}
+
+static int
+wire_in(BIO *b, char *p, int len)
+{
+	struct tls_wire *w = BIO_get_data(b);
+	ssize_t n;
+
+	if (len <= 0)
+		return 0;
+	n = sys_read(w->fd, p, (size_t)len);
+	w->eof = n == 0;
+	return wire_result(b, w, n, BIO_FLAGS_READ);
+}
+
+static int
+wire_out(BIO *b, const char *p, int len)
+{
+	struct tls_wire *w = BIO_get_data(b);
+
+	return len <= 0 ? 0 : wire_result(b, w, sys_write(w->fd, p, (size_t)len), BIO_FLAGS_WRITE);
+}
+
+static long
+wire_ctrl(BIO *b, int cmd, long number, void *p)
+{
+	struct tls_wire *w = BIO_get_data(b);
+
+	(void)number;
+	(void)p;
+	if (cmd == BIO_CTRL_EOF)
+		return w->eof;
+	return cmd == BIO_CTRL_FLUSH; /* nothing is ever held back here */
+}
+
+static const BIO_METHOD *
+wire_method(void)
+{
+	static BIO_METHOD *m; /* for the life of the process */
+
+	if (m != NULL)
+		return m;
+	m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
+	if (m == NULL)
+		return NULL;
+	must(BIO_meth_set_read(m, wire_in) == 1 && BIO_meth_set_write(m, wire_out) == 1 &&
+	     BIO_meth_set_ctrl(m, wire_ctrl) == 1);
+	return m;
+}
+
+enum err
+tls_io_attach(SSL *ssl, struct tls_wire *w)
+{
+	const BIO_METHOD *m = wire_method();
+	BIO *b = m == NULL ? NULL : BIO_new(m);
+
+	if (b == NULL)
+		return ERR_NOMEM;
+	BIO_set_data(b, w);
+	BIO_set_init(b, 1);
+	SSL_set_bio(ssl, b, b); /* ssl owns it now */
+	SSL_set_read_ahead(ssl, 1);
+	return ERR_OK;
+}
+
+bool
+tls_io_more(const SSL *ssl, const struct tls_wire *w, enum err e)
+{
+	if (e == ERR_OK)
+		return SSL_has_pending(ssl) == 1;
+	return e == ERR_AGAIN &&
+	       !w->empty; /* a record that holds no data for us was one of several */
+}
+
+/* ---- TLS ---- */
 
 /* What a call that returned ret <= 0 means. */
 static enum err
