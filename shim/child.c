@@ -60,7 +60,8 @@ search(const char *command, const char *path_list, char ret_path[PATH_MAX], char
 
 			if (tried == 0)
 				return 0;
-			if (tried != ENOENT && tried != ENOTDIR)
+			if (access(ret_path, F_OK) == 0) /* a folder that may not be entered has
+							    nothing, as shells see it */
 				error = tried;
 		}
 		at = *end == ':' ? end + 1 : NULL;

@@ -238,8 +238,8 @@ write_request(struct buf *out, const struct shim_request *r)
 }
 
 enum err
-shim_control_start(struct shim_control *c, struct shim_uplinks *all, struct shim_tls_ctx *ctx,
-    const struct shim_request *r, void (*fn)(struct shim_control *c, enum err e), void *arg)
+shim_control_start(struct shim_control *c, struct shim_uplinks *all, const struct shim_request *r,
+    void (*fn)(struct shim_control *c, enum err e), void *arg)
 {
 	enum err e;
 
@@ -258,7 +258,7 @@ shim_control_start(struct shim_control *c, struct shim_uplinks *all, struct shim
 	if (e == ERR_OK)
 		e = loop_timer(all->loop, &c->timer, loop_now_ms(all->loop) + r->time_ms);
 	if (e == ERR_OK)
-		e = shim_uplink_new(all, ctx, on_ready, c, &c->up);
+		e = shim_uplink_new(all, SHIM_ALPN_CONTROL, on_ready, c, &c->up);
 	if (e != ERR_OK)
 		shim_control_close(c);
 	return e;

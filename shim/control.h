@@ -49,8 +49,8 @@ struct shim_control {
  * After it only shim_control_close() is left to do, also from inside fn. c must be zero or closed
  *before. */
 enum err shim_control_start(struct shim_control *c, struct shim_uplinks *all,
-    struct shim_tls_ctx *ctx, const struct shim_request *r,
-    void (*fn)(struct shim_control *c, enum err e), void *arg) NODISCARD;
+    const struct shim_request *r, void (*fn)(struct shim_control *c, enum err e),
+    void *arg) NODISCARD;
 void shim_control_close(
     struct shim_control *c); /* safe in any state, and on zero; fn is not called */
 

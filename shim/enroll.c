@@ -91,8 +91,7 @@ static void
 ask_self(struct shim_enroll *en)
 {
 	struct shim_request r = { .method = "GET", .path = "/v1/self", .time_ms = time_ms(en) };
-	enum err e =
-	    shim_control_start(&en->control, en->all, en->identity->control, &r, on_self, en);
+	enum err e = shim_control_start(&en->control, en->all, &r, on_self, en);
 
 	if (e != ERR_OK)
 		done(en, e, "no memory");
@@ -125,7 +124,7 @@ ask_certificate(struct shim_enroll *en)
 		.bearer = en->enrollment->key,
 		.time_ms = time_ms(en),
 	};
-	enum err e = shim_control_start(&en->control, en->all, en->anonymous, &r, on_enrolled, en);
+	enum err e = shim_control_start(&en->control, en->all, &r, on_enrolled, en);
 
 	if (e != ERR_OK)
 		done(en, e, "no memory");
@@ -147,18 +146,8 @@ on_retry(struct timer *t)
 static enum err
 prepare(struct shim_enroll *en)
 {
-	struct shim_tls_setup setup = {
-		.ca_pem = buf_span(&en->enrollment->ca),
-		.trust_domain = en->enrollment->trust_domain,
-		.alpn = SHIM_ALPN_CONTROL,
-	};
-	enum err e = shim_tls_ctx_new(&setup, &en->anonymous);
+	enum err e;
 
-	if (e != ERR_OK) {
-		(void)snprintf(en->why, SHIM_WHY_SIZE,
-		    "the enrollment's \"ca\" is not a CA certificate in PEM");
-		return e;
-	}
 	(void)snprintf(en->why, SHIM_WHY_SIZE, "no key could be made");
 	en->csr = (struct buf)BUF_MAX(8192);
 	e = shim_ownkey_new(&en->key);
@@ -184,7 +173,6 @@ shim_enroll_run(struct shim_enroll *en, char why[SHIM_WHY_SIZE])
 	}
 	loop_timer_stop(en->all->loop, &en->retry);
 	shim_control_close(&en->control);
-	shim_tls_ctx_freep(&en->anonymous);
 	shim_ownkey_freep(&en->key);
 	buf_wipe(&en->csr);
 	secret_freep(&en->enrollment->key); /* used or useless */

@@ -22,7 +22,6 @@ struct shim_enroll {
 	struct shim_self *self;		/* filled */
 
 	/* its own */
-	struct shim_tls_ctx *anonymous;
 	struct shim_ownkey *key;
 	struct buf csr;
 	struct shim_control control;

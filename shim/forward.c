@@ -135,7 +135,6 @@ serve(struct shim_forward *f, int fd)
 	struct shim_refusal refusal;
 	struct shim_pair_setup setup = {
 		.uplinks = f->uplinks,
-		.ctx = f->identity->forward,
 		.generation = f->identity->generation,
 		.not_after_s = f->identity->not_after_s,
 		.on_end = on_end,

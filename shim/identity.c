@@ -29,21 +29,6 @@ complain(char why[SHIM_WHY_SIZE], enum err e, const char *text)
 }
 
 static enum err
-make_context(const struct shim_identity *id, const char *alpn, struct shim_ownkey *key,
-    struct span certificate, struct shim_tls_ctx **ret_ctx)
-{
-	struct shim_tls_setup setup = {
-		.ca_pem = buf_span(&id->enrollment->ca),
-		.trust_domain = id->enrollment->trust_domain,
-		.alpn = alpn,
-		.key = key,
-		.certificate_pem = certificate,
-	};
-
-	return shim_tls_ctx_new(&setup, ret_ctx);
-}
-
-static enum err
 check_certificate(
     const struct shim_enrollment *en, struct span certificate, struct shim_ownkey *key)
 {
@@ -58,7 +43,6 @@ shim_identity_take(
     struct shim_identity *id, struct span json, struct shim_ownkey **key, char why[SHIM_WHY_SIZE])
 {
 	AUTO(shim_json_freep) json_t *root = NULL;
-	AUTO(shim_tls_ctx_freep) struct shim_tls_ctx *control = NULL, *forward = NULL;
 	struct shim_identity fresh = *id;
 	struct span certificate;
 	enum err e;
@@ -72,17 +56,12 @@ shim_identity_take(
 	e = check_certificate(id->enrollment, certificate, *key);
 	if (e != ERR_OK)
 		return complain(why, e, "the broker's certificate is for another workload or key");
-	e = make_context(id, SHIM_ALPN_CONTROL, *key, certificate, &control);
-	if (e == ERR_OK)
-		e = make_context(id, SHIM_ALPN_FORWARD, *key, certificate, &forward);
+	e = shim_tls_ctx_present(id->ctx, *key, certificate);
 	if (e != ERR_OK)
 		return complain(why, e, "the broker's certificate cannot be used");
 	fresh.key = *key;
-	fresh.control = control;
-	fresh.forward = forward;
 	fresh.generation++;
-	control = forward = NULL; /* given away */
-	*key = NULL;		  /* given away */
+	*key = NULL; /* given away */
 	shim_identity_close(id);
 	*id = fresh;
 	return ERR_OK;
@@ -98,7 +77,5 @@ void
 shim_identity_close(struct shim_identity *id)
 {
 	shim_ownkey_freep(&id->key);
-	shim_tls_ctx_freep(&id->control);
-	shim_tls_ctx_freep(&id->forward);
 	id->generation = 0;
 }

@@ -1,8 +1,9 @@
 /*
- * identity - the workload's certificate with the TLS contexts made from it.
- * Process: shim.   Owns: key and contexts; connections made from them live on when they are
- * replaced. Secrets: the private key. Limits: none.   Failure: the identity that was there stays in
- * force. Clock: wall, given.
+ * identity - the workload's certificate, its key, and when both end.
+ * Process: shim.   Owns: the key; connections made with it live on when it is replaced.
+ * Secrets: the private key.
+ * Limits: none.   Failure: the identity that was there stays in force.
+ * Clock: wall, given.
  */
 #ifndef SHIM_IDENTITY_H
 #define SHIM_IDENTITY_H
@@ -12,10 +13,9 @@
 #include "shim/tls.h"
 
 struct shim_identity {
-	const struct shim_enrollment
-	    *enrollment; /* CA and names stay; the key in it is gone after the start */
+	const struct shim_enrollment *enrollment; /* for its names; the key in it is gone by then */
+	struct shim_tls_ctx *ctx;		  /* presents it; its owner's */
 	struct shim_ownkey *key;
-	struct shim_tls_ctx *control, *forward;
 	int64_t not_before_s, not_after_s;
 	uint32_t generation; /* 0: no certificate yet; grows with each one */
 };

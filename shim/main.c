@@ -32,6 +32,7 @@ struct shim {
 	struct shim_init init;
 	int listen_fd;
 	char url[URL_SIZE];
+	struct shim_tls_ctx *ctx;
 	struct shim_uplinks uplinks;
 	struct shim_identity identity;
 	struct shim_self self;
@@ -119,6 +120,9 @@ read_enrollment(struct shim *s)
 		return fail("locked memory", "refused by the kernel (see RLIMIT_MEMLOCK)");
 	if (shim_enrollfile_read(s->args.enroll_path, &s->enrollment, s->why) != ERR_OK)
 		return fail(s->args.enroll_path, s->why);
+	if (shim_tls_ctx_new(buf_span(&s->enrollment.ca), s->enrollment.trust_domain, &s->ctx) !=
+	    ERR_OK)
+		return fail(s->args.enroll_path, "\"ca\" is not a CA certificate in PEM");
 	return GO_ON;
 }
 
@@ -127,7 +131,7 @@ make_loop(struct shim *s)
 {
 	if (loop_new(&s->loop) != ERR_OK || shim_init_start(&s->init, s->loop) != ERR_OK)
 		return fail("the event loop", strerror(errno));
-	if (shim_uplinks_init(&s->uplinks, s->loop, &s->enrollment.gateway) != ERR_OK)
+	if (shim_uplinks_init(&s->uplinks, s->loop, &s->enrollment.gateway, s->ctx) != ERR_OK)
 		return fail(s->enrollment.gateway.text, "looking up names is not possible here");
 	return GO_ON;
 }
@@ -168,6 +172,7 @@ enroll(struct shim *s)
 	enum err e;
 
 	s->identity.enrollment = &s->enrollment;
+	s->identity.ctx = s->ctx;
 	e = shim_enroll_run(&en, s->why);
 	if (shim_init_stopped(&s->init) != 0)
 		return shim_init_stopped(&s->init);

@@ -265,7 +265,7 @@ shim_pair_new(const struct shim_pair_setup *setup, int client_fd, struct shim_pa
 	if (setup->refusal != NULL)
 		p->refusal = *setup->refusal;
 	else if (setup->spare == NULL)
-		e = shim_uplink_new(setup->uplinks, setup->ctx, on_made, p, &p->up);
+		e = shim_uplink_new(setup->uplinks, SHIM_ALPN_FORWARD, on_made, p, &p->up);
 	if (e == ERR_OK)
 		e = loop_watch(p->loop,
 		    &p->client); /* for nothing yet but a hang-up: its bytes wait in the kernel */

@@ -23,10 +23,9 @@ struct shim_pair;
 
 struct shim_pair_setup {
 	struct shim_uplinks *uplinks;
-	struct shim_tls_ctx *ctx;
 	struct shim_uplink *spare;	    /* given away on ERR_OK; NULL: connects itself */
 	const struct shim_refusal *refusal; /* not NULL: the client gets that and nothing else */
-	uint32_t generation;		    /* of the identity that ctx and spare were made with */
+	uint32_t generation;		    /* of the identity that is presented */
 	int64_t not_after_s;		    /* its end */
 	void (*on_end)(
 	    struct shim_pair *p, void *arg); /* from the loop, once; shim_pair_close() is then due,

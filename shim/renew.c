@@ -101,8 +101,7 @@ ask(struct shim_renew *r)
 		e = shim_identity_request(r->key, &csr);
 	request.body = buf_span(&csr);
 	if (e == ERR_OK)
-		e = shim_control_start(
-		    &r->control, r->all, r->identity->control, &request, on_answer, r);
+		e = shim_control_start(&r->control, r->all, &request, on_answer, r);
 	if (e != ERR_OK) {
 		shim_ownkey_freep(&r->key);
 		failed(r, e, "no memory");
@@ -156,5 +155,5 @@ shim_renew_give_back(
 	shim_renew_close(r);
 	if (!shim_identity_usable(r->identity, clock_wall_s()))
 		return ERR_EXPIRED;
-	return shim_control_start(&r->control, r->all, r->identity->control, &request, fn, arg);
+	return shim_control_start(&r->control, r->all, &request, fn, arg);
 }

@@ -78,8 +78,7 @@ on_timer(struct timer *t)
 		sp->backoff_ms = SHIM_BACKOFF_FIRST_MS;
 	drop(sp);
 	if (!shim_identity_usable(sp->all->identity, clock_wall_s()) ||
-	    shim_uplink_new(sp->all->uplinks, sp->all->identity->forward, on_made, sp, &sp->up) !=
-		ERR_OK)
+	    shim_uplink_new(sp->all->uplinks, SHIM_ALPN_FORWARD, on_made, sp, &sp->up) != ERR_OK)
 		retry_later(sp);
 }
 

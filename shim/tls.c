@@ -17,14 +17,13 @@
 
 struct shim_tls_ctx {
 	SSL_CTX *ssl_ctx;
-	char alpn[32];
 };
 
 struct shim_tls {
 	SSL *ssl;
 	int fd;
 	uint32_t wants;
-	char alpn[32];
+	const char *alpn;
 	char why[SHIM_WHY_SIZE];
 };
 
@@ -119,27 +118,6 @@ use_ca(SSL_CTX *c, struct span pem)
 }
 
 static enum err
-use_certificate(SSL_CTX *c, const struct shim_tls_setup *setup)
-{
-	AUTO(free_bio) BIO *in = NULL;
-	AUTO(free_x509) X509 *leaf = NULL;
-
-	if (setup->key == NULL)
-		return ERR_OK;
-	if (setup->certificate_pem.len == 0 || setup->certificate_pem.len > SHIM_ENROLL_FILE_MAX)
-		return ERR_SYNTAX;
-	in = BIO_new_mem_buf(setup->certificate_pem.p, (int)setup->certificate_pem.len);
-	leaf = in == NULL ? NULL : PEM_read_bio_X509(in, NULL, NULL, NULL);
-	if (leaf == NULL)
-		return ERR_SYNTAX;
-	if (SSL_CTX_use_certificate(c, leaf) != 1 ||
-	    SSL_CTX_use_PrivateKey(c, shim_ownkey_evp(setup->key)) != 1 ||
-	    SSL_CTX_check_private_key(c) != 1)
-		return ERR_SYNTAX;
-	return ERR_OK;
-}
-
-static enum err
 use_expected(SSL_CTX *c, const char *trust_domain)
 {
 	char *expected = malloc(SPIFFE_ID_LEN_MAX + 1);
@@ -155,19 +133,7 @@ use_expected(SSL_CTX *c, const char *trust_domain)
 }
 
 static enum err
-use_alpn(SSL_CTX *c, const char *alpn)
-{
-	unsigned char wire[32];
-	size_t len = strlen(alpn);
-
-	must(len + 1 < sizeof wire);
-	wire[0] = (unsigned char)len;
-	memcpy(wire + 1, alpn, len);
-	return SSL_CTX_set_alpn_protos(c, wire, (unsigned)len + 1) == 0 ? ERR_OK : ERR_NOMEM;
-}
-
-static enum err
-set_up(SSL_CTX *c, const struct shim_tls_setup *setup)
+set_up(SSL_CTX *c, struct span ca_pem, const char *trust_domain)
 {
 	enum err e;
 
@@ -176,27 +142,23 @@ set_up(SSL_CTX *c, const struct shim_tls_setup *setup)
 		return ERR_SYS;
 	(void)SSL_CTX_set_options(
 	    c, SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_COMPRESSION);
-	(void)SSL_CTX_set_session_cache_mode(
-	    c, SSL_SESS_CACHE_OFF); /* a resumed session skips every check */
+	/* a resumed session skips every check */
+	(void)SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_security_level(c, 2);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, on_certificate);
 	SSL_CTX_set_verify_depth(c, 0); /* the CA signs the gateway's certificate itself */
-	e = use_ca(c, setup->ca_pem);
+	e = use_ca(c, ca_pem);
 	if (e == ERR_OK)
-		e = use_certificate(c, setup);
-	if (e == ERR_OK)
-		e = use_expected(c, setup->trust_domain);
-	if (e == ERR_OK)
-		e = use_alpn(c, setup->alpn);
+		e = use_expected(c, trust_domain);
 	ERR_clear_error();
 	return e;
 }
 
 enum err
-shim_tls_ctx_new(const struct shim_tls_setup *setup, struct shim_tls_ctx **ret_ctx)
+shim_tls_ctx_new(struct span ca_pem, const char *trust_domain, struct shim_tls_ctx **ret_ctx)
 {
 	AUTO(shim_tls_ctx_freep) struct shim_tls_ctx *ctx = calloc(1, sizeof *ctx);
 	enum err e;
@@ -206,13 +168,31 @@ shim_tls_ctx_new(const struct shim_tls_setup *setup, struct shim_tls_ctx **ret_c
 	ctx->ssl_ctx = SSL_CTX_new(TLS_client_method());
 	if (ctx->ssl_ctx == NULL)
 		return ERR_NOMEM;
-	(void)snprintf(ctx->alpn, sizeof ctx->alpn, "%s", setup->alpn);
-	e = set_up(ctx->ssl_ctx, setup);
+	e = set_up(ctx->ssl_ctx, ca_pem, trust_domain);
 	if (e != ERR_OK)
 		return e;
 	*ret_ctx = ctx;
 	ctx = NULL; /* given away */
 	return ERR_OK;
+}
+
+enum err
+shim_tls_ctx_present(struct shim_tls_ctx *ctx, struct shim_ownkey *key, struct span certificate_pem)
+{
+	AUTO(free_bio) BIO *in = NULL;
+	AUTO(free_x509) X509 *leaf = NULL;
+	bool good;
+
+	if (certificate_pem.len == 0 || certificate_pem.len > SHIM_ENROLL_FILE_MAX)
+		return ERR_SYNTAX;
+	ERR_clear_error();
+	in = BIO_new_mem_buf(certificate_pem.p, (int)certificate_pem.len);
+	leaf = in == NULL ? NULL : PEM_read_bio_X509(in, NULL, NULL, NULL);
+	/* both or neither: it compares them first */
+	good = leaf != NULL &&
+	       SSL_CTX_use_cert_and_key(ctx->ssl_ctx, leaf, shim_ownkey_evp(key), NULL, 1) == 1;
+	ERR_clear_error();
+	return good ? ERR_OK : ERR_SYNTAX;
 }
 
 void
@@ -231,8 +211,20 @@ shim_tls_ctx_freep(struct shim_tls_ctx **ctx)
 	*ctx = NULL;
 }
 
+static enum err
+offer(SSL *ssl, const char *alpn)
+{
+	unsigned char wire[32];
+	size_t len = strlen(alpn);
+
+	must(len + 1 < sizeof wire);
+	wire[0] = (unsigned char)len;
+	memcpy(wire + 1, alpn, len);
+	return SSL_set_alpn_protos(ssl, wire, (unsigned)len + 1) == 0 ? ERR_OK : ERR_NOMEM;
+}
+
 enum err
-shim_tls_new(struct shim_tls_ctx *ctx, struct shim_tls **ret_t)
+shim_tls_new(struct shim_tls_ctx *ctx, const char *alpn, struct shim_tls **ret_t)
 {
 	struct shim_tls *t = calloc(1, sizeof *t);
 
@@ -241,11 +233,11 @@ shim_tls_new(struct shim_tls_ctx *ctx, struct shim_tls **ret_t)
 	ERR_clear_error();
 	t->fd = -1;
 	t->wants = EPOLLIN;
-	(void)snprintf(t->alpn, sizeof t->alpn, "%s", ctx->alpn);
+	t->alpn = alpn;
 	(void)snprintf(t->why, sizeof t->why, "no connection");
 	t->ssl = SSL_new(ctx->ssl_ctx);
-	if (t->ssl == NULL) {
-		free(t);
+	if (t->ssl == NULL || offer(t->ssl, alpn) != ERR_OK) {
+		shim_tls_free(t);
 		return ERR_NOMEM;
 	}
 	SSL_set_connect_state(t->ssl);

@@ -23,26 +23,25 @@
 struct shim_tls_ctx;
 struct shim_tls;
 
-struct shim_tls_setup {
-	struct span ca_pem;
-	const char *trust_domain;
-	const char *alpn;	 /* one of the two */
-	struct shim_ownkey *key; /* NULL: no certificate is presented */
-	struct span certificate_pem;
-};
-
 /* Once, before anything else of OpenSSL: no configuration file of the image is read, no module of
  * it loaded. */
 enum err shim_tls_init(void) NODISCARD;
 
-/* ERR_SYNTAX: the CA or the certificate does not parse, or does not belong to the key. The context
- * keeps nothing of setup but the key's reference. */
+/* One for the process. Its connections accept trust_domain's gateway, vouched for by a certificate
+ * of ca_pem, and nothing else. ERR_SYNTAX: ca_pem holds anything but CA certificates. */
 enum err shim_tls_ctx_new(
-    const struct shim_tls_setup *setup, struct shim_tls_ctx **ret_ctx) NODISCARD;
+    struct span ca_pem, const char *trust_domain, struct shim_tls_ctx **ret_ctx) NODISCARD;
 void shim_tls_ctx_free(struct shim_tls_ctx *ctx); /* its connections live on */
 void shim_tls_ctx_freep(struct shim_tls_ctx **ctx);
 
-enum err shim_tls_new(struct shim_tls_ctx *ctx, struct shim_tls **ret_t) NODISCARD;
+/* Connections made from now on present this certificate; those that are there keep theirs.
+ * ERR_SYNTAX: it does not parse, or is not the key's; then nothing changed. */
+enum err shim_tls_ctx_present(
+    struct shim_tls_ctx *ctx, struct shim_ownkey *key, struct span certificate_pem) NODISCARD;
+
+/* alpn is one of the two above. */
+enum err shim_tls_new(
+    struct shim_tls_ctx *ctx, const char *alpn, struct shim_tls **ret_t) NODISCARD;
 void shim_tls_free(struct shim_tls *t); /* closes the descriptor too, without another byte */
 enum err shim_tls_set_fd(struct shim_tls *t, int fd) NODISCARD; /* fd is given away on ERR_OK */
 

@@ -25,11 +25,12 @@ bury(void *arg)
 }
 
 enum err
-shim_uplinks_init(struct shim_uplinks *all, struct loop *l, const struct shim_gateway *gateway)
+shim_uplinks_init(struct shim_uplinks *all, struct loop *l, const struct shim_gateway *gateway,
+    struct shim_tls_ctx *ctx)
 {
 	enum err e;
 
-	*all = (struct shim_uplinks){ .loop = l, .gateway = gateway };
+	*all = (struct shim_uplinks){ .loop = l, .gateway = gateway, .ctx = ctx };
 	e = shim_resolve_new(l, gateway, &all->resolve);
 	if (e == ERR_OK)
 		loop_each_turn(l, bury, all);
@@ -253,7 +254,7 @@ on_timer(struct timer *t)
 }
 
 enum err
-shim_uplink_new(struct shim_uplinks *all, struct shim_tls_ctx *ctx,
+shim_uplink_new(struct shim_uplinks *all, const char *alpn,
     void (*fn)(struct shim_uplink *u, enum err e), void *arg, struct shim_uplink **ret_u)
 {
 	struct shim_uplink *u = calloc(1, sizeof *u);
@@ -268,8 +269,8 @@ shim_uplink_new(struct shim_uplinks *all, struct shim_tls_ctx *ctx,
 	u->timer = (struct timer){ .fn = on_timer, .arg = u };
 	u->waiter = (struct shim_resolve_waiter){ .fn = on_resolved, .arg = u };
 	(void)snprintf(u->why, sizeof u->why, "there is no address");
-	e = shim_tls_new(
-	    ctx, &u->tls); /* now: the context may be replaced before the connection is there */
+	/* now: the certificate may be replaced before the connection is there */
+	e = shim_tls_new(all->ctx, alpn, &u->tls);
 	if (e == ERR_OK)
 		e = loop_timer(all->loop, &u->timer, loop_now_ms(all->loop));
 	if (e != ERR_OK) {

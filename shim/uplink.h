@@ -18,6 +18,7 @@
 struct shim_uplinks {
 	struct loop *loop;
 	const struct shim_gateway *gateway;
+	struct shim_tls_ctx *ctx; /* its owner's */
 	struct shim_resolve *resolve;
 	struct shim_uplink
 	    *dead; /* freed at the end of the turn, since a callback may still stand on them */
@@ -39,12 +40,12 @@ struct shim_uplink {
 	char why[SHIM_WHY_SIZE];
 };
 
-enum err shim_uplinks_init(
-    struct shim_uplinks *all, struct loop *l, const struct shim_gateway *gateway) NODISCARD;
+enum err shim_uplinks_init(struct shim_uplinks *all, struct loop *l,
+    const struct shim_gateway *gateway, struct shim_tls_ctx *ctx) NODISCARD;
 void shim_uplinks_close(struct shim_uplinks *all); /* every uplink was freed */
 
 /* Starts in the next turn of the loop. */
-enum err shim_uplink_new(struct shim_uplinks *all, struct shim_tls_ctx *ctx,
+enum err shim_uplink_new(struct shim_uplinks *all, const char *alpn,
     void (*fn)(struct shim_uplink *u, enum err e), void *arg, struct shim_uplink **ret_u) NODISCARD;
 void shim_uplink_free(
     struct shim_uplink *u); /* closes at once; safe in any state and callback, and on NULL */
