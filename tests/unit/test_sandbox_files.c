@@ -1,4 +1,5 @@
 /* sandbox: what Landlock leaves of the file system to each role. */
+#include <seccomp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -159,6 +160,39 @@ put_file(const char *name, mode_t mode)
 	close(fd);
 }
 
+/* A kernel that was built without it, as far as a process can tell. */
+static int
+hide_landlock(enum role role)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+	(void)role;
+	if (ctx == NULL || seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
+			       SCMP_SYS(landlock_create_ruleset), 0) != 0)
+		return 1;
+	return seccomp_load(ctx);
+}
+
+static int
+confine_without(void)
+{
+	const struct sandbox_path paths[] = { { jail_dir, SANDBOX_READ } };
+	int abi = 7;
+
+	if (sandbox_files(ROLE_ADMIN, paths, COUNT(paths), &abi) != ERR_OK)
+		return 1;
+	return abi == 0 ? WORKED : 2;
+}
+
+static void
+test_without_landlock(void)
+{
+	char said[256];
+
+	ok(jail_run(hide_landlock, ROLE_ADMIN, confine_without, said, sizeof said) == WORKED,
+	    "a kernel without Landlock is told, and is no failure");
+}
+
 static bool
 landlock_is_there(void)
 {
@@ -183,6 +217,7 @@ main(void)
 		test_files();
 	else
 		ok(true, "no Landlock in this kernel # SKIP");
+	test_without_landlock();
 	jail_folder_remove();
 	return done();
 }
