@@ -70,7 +70,11 @@ conn_cut_serial(struct gateway *g, const uint8_t serial[SERIAL_LEN])
 
 	for (struct conn *c = g->conns; c != NULL; c = next) {
 		next = c->next;
-		if (c->peer.present && span_eq(span_of(c->peer.id.serial, SERIAL_LEN), want))
+		if (!c->peer.present || !span_eq(span_of(c->peer.id.serial, SERIAL_LEN), want))
+			continue;
+		if (control_is_giving_back(c))
+			c->keep = false; /* its own wish: it hears that, and then the end */
+		else
 			conn_close(c, false, "revoked");
 	}
 }

@@ -423,6 +423,12 @@ control_start(struct conn *c)
 		ask(c);
 }
 
+bool
+control_is_giving_back(const struct conn *c)
+{
+	return c->control != NULL && span_eq_str(c->head.method, "DELETE");
+}
+
 /* ---- the link ---- */
 
 static void

@@ -13,6 +13,8 @@ struct conn;
 
 /* The connection's request has a ROUTE_CONTROL route. */
 void control_start(struct conn *c);
+/* It waits for the answer to DELETE /v1/self. */
+bool control_is_giving_back(const struct conn *c);
 /* A link to the edge from sidekeyd; takes fd. An older one is dead then. */
 void control_attach(struct gateway *g, int fd);
 

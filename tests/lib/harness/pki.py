@@ -15,16 +15,24 @@ def key(path):
 class Ca:
     """A CA of the test's own in dir; leaf() makes certificates under it."""
 
-    def __init__(self, dir_, name="test-ca"):
+    def __init__(self, dir_, name="test-ca", subject=None, ski="hash"):
         os.makedirs(dir_, exist_ok=True)
         self.dir = dir_
         self.key = key(f"{dir_}/{name}.key")
         self.cert = f"{dir_}/{name}.pem"
         run("openssl", "req", "-x509", "-new", "-key", self.key, "-out", self.cert, "-days", "30",
-            "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+            "-subj", subject or f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-addext", f"subjectKeyIdentifier={ski}")
 
-    def leaf(self, name, san, days="30", ext="", subject="/", leaf_key=None):
+    @classmethod
+    def of(cls, dir_, cert, key_path):
+        """A certificate and key that are no CA's, used as one."""
+        ca = cls.__new__(cls)
+        ca.dir, ca.cert, ca.key = dir_, cert, key_path
+        os.makedirs(dir_, exist_ok=True)
+        return ca
+
+    def leaf(self, name, san, days="30", ext="", subject="/", leaf_key=None, digest="sha256"):
         """(certificate, key) paths; san is an openssl subjectAltName value or "", ext further lines."""
         leaf_key = leaf_key or key(f"{self.dir}/{name}.key")
         csr, cert, conf = (f"{self.dir}/{name}.{s}" for s in ("csr", "pem", "ext"))
@@ -35,5 +43,5 @@ class Ca:
             f.write(ext)
         run("openssl", "x509", "-req", "-in", csr, "-CA", self.cert, "-CAkey", self.key,
             "-set_serial", str(int.from_bytes(os.urandom(15), "big") | 1 << 118), "-days", days,
-            "-sha256", "-extfile", conf, "-out", cert)
+            f"-{digest}", "-extfile", conf, "-out", cert)
         return cert, leaf_key
