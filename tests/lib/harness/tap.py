@@ -13,8 +13,9 @@ class Tap:
         print(f"{'ok' if good else 'not ok'} {self.count} - {what}", flush=True)
         if not good:
             self.failed += 1
+            print(f"# {sys.argv[0]}: not ok {self.count} - {what}", file=sys.stderr, flush=True)
             for line in str(detail).splitlines()[:40]:
-                print(f"#   {line}", flush=True)
+                print(f"#   {line}", file=sys.stderr, flush=True)  # prove shows it
         return bool(good)
 
     def is_(self, got, want, what):
