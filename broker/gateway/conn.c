@@ -8,6 +8,7 @@
 #include "broker/gateway/control.h"
 #include "broker/gateway/keeperlink.h"
 #include "broker/gateway/share.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/sys.h"
 
@@ -203,7 +204,8 @@ static void
 serve(struct conn *c)
 {
 	deadline_clear(&c->deadlines, DEADLINE_PHASE);
-	c->keep = c->head.keep_alive && c->head.minor == 1 && !c->gw->draining;
+	c->keep = c->head.keep_alive && c->head.minor == 1 && !c->gw->draining &&
+		  clock_wall_s() < c->retire_s;
 	c->route = route_find(c->head.method, c->head.target, c->peer.present, c->alpn);
 	if (c->route.refusal != ROUTE_OK) {
 		conn_refuse_route(c);
@@ -278,12 +280,25 @@ read_head(struct conn *c)
 
 /* ---- TLS ---- */
 
+/* A client that never rests would stay on a certificate until it is refused. */
+static int64_t
+retire_at(const struct tls_peer *p)
+{
+	int64_t left_s = p->id.not_after_s - clock_wall_s();
+
+	if (!p->present)
+		return INT64_MAX;
+	return p->id.not_after_s -
+	       (left_s / 4 < CERTIFICATE_LAST_S ? left_s / 4 : CERTIFICATE_LAST_S);
+}
+
 static void
 shaken(struct conn *c)
 {
 	c->gw->handshake_count--;
 	c->state = CONN_HEAD;
 	c->alpn = tls_server_alpn(c->stream.ssl);
+	c->retire_s = retire_at(&c->peer);
 	if (c->peer.present &&
 	    share_take(&c->gw->shares, c->peer.id.workload, CONN_SHARE_MAX, &c->share) != ERR_OK) {
 		conn_report(c, "too_many_connections", SPAN_NONE);

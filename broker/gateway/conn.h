@@ -43,6 +43,7 @@ struct conn {
 	enum conn_state state;
 	enum alpn alpn;
 	struct tls_peer peer;
+	int64_t retire_s;    /* wall clock: an answer from then on is the last */
 	struct share *share; /* NULL: no certificate was shown */
 
 	struct buf in;		/* a head, and what came behind it */

@@ -6,6 +6,7 @@
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <time.h>
 
 static const char *
 check_shape(X509 *leaf)
@@ -115,6 +116,17 @@ read_serial(X509 *leaf, struct identity *id)
 	return good ? NULL : "serial";
 }
 
+static const char *
+read_end(X509 *leaf, struct identity *id)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) != 1)
+		return "validity";
+	id->not_after_s = timegm(&tm);
+	return NULL;
+}
+
 enum err
 identity_from_leaf(
     X509 *leaf, const char *trust_domain, struct identity *ret_id, const char **ret_reason)
@@ -132,6 +144,8 @@ identity_from_leaf(
 		reason = read_san(leaf, trust_domain, &id);
 	if (reason == NULL)
 		reason = read_serial(leaf, &id);
+	if (reason == NULL)
+		reason = read_end(leaf, &id);
 	*ret_reason = reason;
 	if (reason != NULL)
 		return ERR_DENIED;

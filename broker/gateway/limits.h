@@ -22,6 +22,11 @@
 #define BODY_WINDOW_BYTES 1024 /* in every such window, while we are willing to read a body */
 #define CLIENT_STALL_MS 60000  /* to take one block of at most STREAM_OUT_MAX bytes */
 
+/* A connection whose certificate ends so soon, or within a quarter of what was left of it at first,
+ * is closed behind its next answer: the client comes again, and the shim carries it with a newer
+ * one. */
+#define CERTIFICATE_LAST_S 30
+
 /* After a last response: how long, and for how much, we read on so that the client sees it. */
 #define LINGER_MS 3000
 #define LINGER_BYTES_MAX (8u << 20)
