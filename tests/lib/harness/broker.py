@@ -58,7 +58,7 @@ def wait_for(fn, what, timeout=10.0):
 
 
 class Broker:
-    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example"):
+    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example", address=None):
         self.dir = tempfile.mkdtemp(prefix="sidekey-test-")
         os.chmod(self.dir, 0o755)
         self.conf, self.state, self.run = (f"{self.dir}/{d}" for d in ("conf", "state", "run"))
@@ -72,7 +72,7 @@ class Broker:
         listen = "{unix: true" + (f', tcp: "{tcp}"' if tcp else "") + "}"
         unseal = "passphrase" if passphrase else f"{{key_file: {self.key_file}}}"
         self.write("sidekey.yaml", f"state_dir: {self.state}\nrun_dir: {self.run}\nlisten: {listen}\n"
-                   f"gateway_address: unix:{self.run}/gateway.sock\ngateways: {gateways}\n"
+                   f"gateway_address: {address or f'unix:{self.run}/gateway.sock'}\ngateways: {gateways}\n"
                    f"unseal: {unseal}\n"
                    + (yaml if "user:" in yaml else "user: none\n" + yaml))
         if self.prefix:

@@ -8,16 +8,20 @@ import time
 from . import broker
 
 SHIM = f"{broker.BIN}/sidekey-shim"
+with open(SHIM, "rb") as _f:
+    SANITIZED = b"__asan_init" in _f.read()  # its memory says nothing then, and a non-dumpable process cannot look for leaks
+ENV = {"PATH": os.environ["PATH"], **({"ASAN_OPTIONS": "detect_leaks=0"} if SANITIZED else {})}
 
 
-def command(enroll, *args, listen="127.0.0.1:0", wait="10s", options=()):
-    return [SHIM, "--enroll", enroll, "--listen", listen, "--wait", wait, *options, "--", *args]
+def command(enroll, *args, listen="127.0.0.1:0", wait="10s", options=(), prefix=()):
+    """prefix: what the shim is started through, such as broker.one_uid_prefix()."""
+    return [*prefix, SHIM, "--enroll", enroll, "--listen", listen, "--wait", wait, *options, "--", *args]
 
 
 def run(enroll, *args, timeout=20, env=None, stdin=subprocess.DEVNULL, **kw):
     """(exit status, stdout, stderr) of a whole run; the status is negative when a signal killed the shim itself."""
     p = subprocess.run(command(enroll, *args, **kw), capture_output=True, text=True, timeout=timeout, stdin=stdin,
-                       env={"PATH": os.environ["PATH"], **(env or {})})
+                       env={**ENV, **(env or {})})
     return p.returncode, p.stdout, p.stderr
 
 
@@ -27,7 +31,7 @@ class Shim:
     def __init__(self, enroll, *args, env=None, **kw):
         self.proc = subprocess.Popen(command(enroll, *(args or ("sh", "-c", "echo URL $SIDEKEY_URL; exec sleep 600")), **kw),
                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                     env={"PATH": os.environ["PATH"], **(env or {})})
+                                     env={**ENV, **(env or {})})
         self.url = self.port = None
 
     def started(self):
