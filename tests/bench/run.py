@@ -17,7 +17,7 @@ SECONDS = sys.argv[1] if len(sys.argv) > 1 else "4"
 ROUNDS = 3
 CONNECTIONS = "32"
 LOAD = os.path.join(os.path.dirname(broker.BUILT), "tests/tool_load")
-UP, MTLS, AUTH = 21001, 21002, 21003
+UP, MTLS, AUTH, AUTHORIZER_PORT = 21001, 21002, 21003, 21005
 TICK = os.sysconf("SC_CLK_TCK")
 
 NGINX = """
@@ -44,6 +44,10 @@ PROXY = """
       proxy_ssl_protocols TLSv1.3; proxy_ssl_verify on; proxy_ssl_trusted_certificate {ca}; proxy_ssl_name api.anthropic.com; proxy_ssl_server_name on; }}
     {authorizer} }}
 """
+# A process of its own in the field: asked over HTTP, in the same nginx so that its cost is counted.
+AUTHORIZER = """location = /auth {{ internal; proxy_pass http://127.0.0.1:{port}; proxy_pass_request_body off;
+      proxy_set_header Content-Length ""; proxy_set_header X-Serial $ssl_client_serial; proxy_set_header X-Target $request_uri; }} }}
+  server {{ listen 127.0.0.1:{port}; location / {{ return 204; }}"""
 JSON_LOG = """log_format j escape=json '{{"t":"$time_iso8601","dn":"$ssl_client_serial","m":"$request_method","u":"$uri","s":$status,"d":$request_time}}';
   access_log {dir}/access.json j;"""
 
@@ -139,7 +143,7 @@ def main():
         procs = [nginx(b.dir, "upstream", UPSTREAM.format(**names)),
                  nginx(b.dir, "mtls", PROXY.format(port=MTLS, log="", auth="", authorizer="", **names)),
                  nginx(b.dir, "auth", PROXY.format(port=AUTH, log=JSON_LOG.format(**names), auth="auth_request /auth;",
-                                                   authorizer="location = /auth { internal; return 204; }", **names))]
+                                                   authorizer=AUTHORIZER.format(port=AUTHORIZER_PORT), **names))]
         try:
             b.start()
             b.secret("anthropic-api-key", "sk-ant-api03-bench-0123456789abcdef0123456789abcdef")
