@@ -35,6 +35,9 @@ static const struct refusal too_large = { .status = 413,
 	.code = "body_too_large",
 	.deny = true,
 	.hint = "the body of a control request is larger than 64 KiB" };
+static const struct refusal slow_body = { .status = 408,
+	.code = "body_timeout",
+	.hint = "the body of the request came too slowly" };
 static const struct refusal bad_body = { .status = 400,
 	.code = "bad_framing",
 	.deny = true,
@@ -381,7 +384,7 @@ static void
 on_deadline(struct conn *c, enum deadline kind)
 {
 	if (kind == DEADLINE_BODY)
-		refuse(c, &late);
+		refuse(c, c->control->up.done ? &late : &slow_body);
 }
 
 static const struct conn_ops ops = { on_event, on_deadline, on_close };

@@ -35,6 +35,16 @@ def inflated(data):
             continue
 
 
+def until(fn, timeout):
+    """Whether fn() came true in time."""
+    end = time.monotonic() + timeout
+    while not fn():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def can_bytes(secret, data, where):
     forms = spellings(secret)
     for form_of, part in [("", data), *(("inflated ", d) for d in inflated(data))]:

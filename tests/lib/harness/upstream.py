@@ -130,7 +130,7 @@ def messages_api(conn, req):
 
 class Upstream:
     def __init__(self, cert, key, handler=messages_api, port=0):
-        self.requests, self.handshakes, self.accepted = [], 0, 0
+        self.requests, self.heads, self.handshakes, self.accepted = [], [], 0, 0  # heads: also those whose body never came
         self.handler = handler
         self.lock = threading.Lock()
         self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -173,6 +173,7 @@ class Upstream:
 
     def _one(self, conn):
         raw_head = conn.read_until(b"\r\n\r\n")
+        self.heads.append(raw_head)
         lines = raw_head.decode("latin-1").split("\r\n")
         headers = [tuple(line.split(": ", 1)) for line in lines[1:] if line]
         if ("Expect", "100-continue") in headers:
@@ -188,6 +189,7 @@ class Upstream:
     def clear(self):
         with self.lock:
             self.requests.clear()
+            self.heads.clear()
 
     def close(self):
         self.sock.close()
