@@ -169,6 +169,8 @@ keeper_commit_plain(struct keeper *k, struct txn *t)
 		e = ERR_IO;
 	if (e == ERR_IO && !k->audit_failing)
 		log_fatal("the store cannot be written; it is read anew at the next start");
+	if (e == ERR_OK)
+		audit_revision(k->audit, kv_revision(k->kv), keeper_now_s(k));
 	return e;
 }
 

@@ -26,6 +26,7 @@ on_step(struct timer *t)
 		log_error("rekey stopped: %s; it goes on at the next start", err_name(e));
 		return;
 	}
+	audit_revision(k->audit, kv_revision(k->kv), keeper_now_s(k));
 	if (left == 0) {
 		struct audit_record r = { .event = "rekey_done" };
 
@@ -51,7 +52,9 @@ rekey_start(struct keeper *k)
 
 	if (e == ERR_IO)
 		log_fatal("the store cannot be written; it is read anew at the next start");
-	if (e == ERR_OK)
-		rekey_resume(k);
-	return e;
+	if (e != ERR_OK)
+		return e;
+	audit_revision(k->audit, kv_revision(k->kv), keeper_now_s(k));
+	rekey_resume(k);
+	return ERR_OK;
 }

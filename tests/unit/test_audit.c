@@ -78,6 +78,41 @@ test_reopen(void)
 }
 
 /* kill -9: what was synced stays, the tail moves into a new segment, half a line is reported. */
+/* A deed's record is written before its commit, with the revision before it. */
+static void
+test_revision(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	struct verify_result r;
+
+	fixture_init(&f, 64 * MIB);
+	add_many(&f, 1);
+	audit_revision(f.audit, 4, f.now_s);
+	is_err(audit_sync(f.audit, f.now_s), ERR_OK, "revision: the store came to 4");
+	ok(audit_seq(f.audit) == 1, "revision: no line for it alone, yet");
+	add_many(&f, 1);
+	audit_revision(f.audit, 5, f.now_s);
+	fixture_shut(&f);
+	f.revision = 4;
+	is_err(fixture_open(&f, 3), ERR_AUTH, "revision: the end of the log says it");
+	f.revision = 5;
+	is_err(fixture_open(&f, 3), ERR_OK, "revision: and the store of it is the right one");
+	audit_revision(f.audit, 6, f.now_s);
+	audit_revision(f.audit, 7, f.now_s + 1);
+	f.now_s += 2;
+	is_err(audit_sync(f.audit, f.now_s), ERR_OK, "revision: in an idle log, two seconds later");
+	ok(audit_seq(f.audit) == 4, "revision: one checkpoint");
+	is_err(audit_sync(f.audit, f.now_s + 5), ERR_OK, "revision: it is told");
+	ok(audit_seq(f.audit) == 4, "revision: once");
+	fixture_shut(&f);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.proven_seq == 4, "revision: a checkpoint right behind one");
+	f.revision = 6;
+	is_err(fixture_open(&f, 4), ERR_AUTH, "revision: an idle log knows it too");
+	f.revision = 7;
+	is_err(fixture_open(&f, 4), ERR_OK, "revision: and goes on");
+}
+
 static void
 test_crash(void)
 {
@@ -392,6 +427,7 @@ main(void)
 	must(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
 	test_append();
 	test_reopen();
+	test_revision();
 	test_crash();
 	test_full_disk();
 	test_full_start();

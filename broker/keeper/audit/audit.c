@@ -209,7 +209,7 @@ audit_close(struct audit *a, int64_t now_s)
 {
 	if (a == NULL)
 		return;
-	if (!a->failing && a->chain.interval_records > 0 &&
+	if (!a->failing && (a->chain.interval_records > 0 || audit_chain_untold(&a->chain)) &&
 	    audit_chain_checkpoint(&a->chain, now_s, &a->pending) != ERR_OK)
 		log_warn("audit: no checkpoint at the end");
 	if (audit_sync(a, now_s) != ERR_OK && audit_recover(a, now_s) != ERR_OK)
@@ -232,6 +232,12 @@ audit_append(struct audit *a, const struct audit_record *r, uint64_t revision, i
 	if (e == ERR_OK)
 		*ret_seq = a->chain.at.seq;
 	return e;
+}
+
+void
+audit_revision(struct audit *a, uint64_t revision, int64_t now_s)
+{
+	audit_chain_revision(&a->chain, revision, now_s);
 }
 
 /*

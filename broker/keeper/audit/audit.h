@@ -53,6 +53,9 @@ void audit_close(struct audit *a, int64_t now_s); /* writes a checkpoint if it c
 
 /* Appends in memory; durable only after audit_sync(). Gives the record's sequence. revision: kv_revision(). */
 enum err audit_append(struct audit *a, const struct audit_record *r, uint64_t revision, int64_t now_ms, uint64_t *ret_seq) NODISCARD;
+/* The store was committed at revision. The record of a deed comes before its commit and holds the revision before it: so the next line
+ * says it, a checkpoint within two seconds if nothing else. Without that the last deed could be taken back by an older store.db. */
+void audit_revision(struct audit *a, uint64_t revision, int64_t now_s);
 /* Writes all that was appended, one write and one fdatasync; checkpoints and new segments when due. ERR_IO: see Failure. Call it each
  * AUDIT_CHECKPOINT_S also when nothing was appended, for the checkpoint. */
 enum err audit_sync(struct audit *a, int64_t now_s) NODISCARD;

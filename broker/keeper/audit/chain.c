@@ -48,7 +48,7 @@ audit_chain_resume(
 	secret_free(c->interval_key);
 	c->interval_key = key;
 	c->at = *mark;
-	c->revision = revision;
+	c->revision = c->told = revision;
 	c->time_ms = time_ms;
 	c->interval_records = 0;
 	c->interval_bytes = 0;
@@ -62,7 +62,7 @@ audit_chain_accept(struct audit_chain *c, const struct audit_line *l, size_t lin
 	c->at.seq = l->seq;
 	memcpy(c->at.mac, l->mac, HASH_LEN);
 	if (l->revision > c->revision)
-		c->revision = l->revision;
+		c->revision = c->told = l->revision;
 	if (l->time_ms > c->time_ms || span_eq_str(l->event, AUDIT_CLOCK_ACCEPTED))
 		c->time_ms = l->time_ms;
 	c->interval_records++;
@@ -85,7 +85,7 @@ advance(struct audit_chain *c, const struct audit_head *h, const uint8_t mac[HAS
 {
 	c->at.seq = h->seq;
 	memcpy(c->at.mac, mac, HASH_LEN);
-	c->revision = h->revision;
+	c->revision = c->told = h->revision;
 	c->time_ms = h->time_ms;
 	if (c->interval_records == 0)
 		c->interval_since_s = h->time_ms / 1000;
@@ -178,9 +178,27 @@ audit_chain_header(struct audit_chain *c, uint32_t segment, const struct audit_m
 	return ERR_OK;
 }
 
+void
+audit_chain_revision(struct audit_chain *c, uint64_t revision, int64_t now_s)
+{
+	if (revision <= c->revision)
+		return;
+	if (c->revision == c->told)
+		c->untold_since_s = now_s;
+	c->revision = revision;
+}
+
+bool
+audit_chain_untold(const struct audit_chain *c)
+{
+	return c->revision > c->told;
+}
+
 bool
 audit_chain_due(const struct audit_chain *c, int64_t now_s)
 {
+	if (audit_chain_untold(c) && now_s > c->untold_since_s)
+		return true;
 	return c->interval_records > 0 && (c->interval_records >= AUDIT_CHECKPOINT_RECORDS ||
 					      c->interval_bytes >= AUDIT_CHECKPOINT_BYTES ||
 					      now_s - c->interval_since_s >= AUDIT_CHECKPOINT_S);

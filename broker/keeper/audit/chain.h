@@ -15,7 +15,9 @@ struct audit_chain {
 	struct secret *root, *sign_key, *interval_key;
 	uint8_t public_key[SIGN_PUBLIC_LEN];
 	struct audit_mark at;	 /* behind the last line that was formatted */
-	uint64_t revision;	 /* the highest seen */
+	uint64_t revision;	 /* the highest seen, */
+	uint64_t told;		 /* and in a line; a store set back behind this one is found out */
+	int64_t untold_since_s;
 	int64_t time_ms;	 /* of the last line */
 	uint64_t interval_records; /* since the last checkpoint */
 	size_t interval_bytes;
@@ -34,6 +36,10 @@ enum err audit_chain_record(struct audit_chain *c, const struct audit_record *r,
 enum err audit_chain_checkpoint(struct audit_chain *c, int64_t now_s, struct buf *out) NODISCARD;
 /* The header of a segment whose first record follows from; stands beside the chain. */
 enum err audit_chain_header(struct audit_chain *c, uint32_t segment, const struct audit_mark *from, int64_t now_s, struct buf *out) NODISCARD;
+
+/* The store has come to revision: the next line says so, whichever that is. */
+void audit_chain_revision(struct audit_chain *c, uint64_t revision, int64_t now_s);
+bool audit_chain_untold(const struct audit_chain *c); /* no line said so yet */
 
 bool audit_chain_due(const struct audit_chain *c, int64_t now_s); /* for a checkpoint */
 
