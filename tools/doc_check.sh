@@ -1,7 +1,8 @@
 #!/bin/sh
 # Holds documentation against what the programs say: doc_check.sh BUILD
-# Every command and option of --help stands in sidekey(1) and the other way round; every key of the three file kinds stands in its page; every
-# code that a refusal can carry stands in docs/ERRORS.md.
+# Every command and option of --help stands in its page and, for sidekey(1), the other way round; every key of the three file kinds stands in its page;
+# every code that a refusal can carry stands in docs/ERRORS.md, every audit event in docs/AUDIT.md, every message in docs/IPC.md with its sizes; commands
+# and targets in code blocks exist; relative links resolve; tests that are named exist; pages render.
 set -eu
 
 build=${1:-build}
@@ -59,7 +60,15 @@ keys sidekey.yaml.5 <"$work/keys"
 for file in upstream policy; do
 	sed -n "/^compile_$file(/,/NULL }/p" "$here/broker/api/policyc/$file.c" | tr ',' '\n' | sed -n 's/.*"\([a-z_]*\)".*/\1/p' >"$work/keys"
 	[ -s "$work/keys" ] || { echo "doc_check: found no keys in policyc/$file.c"; bad=1; }
-	keys sidekey-policy.5 <"$work/keys"
+	keys sidekey-$file.5 <"$work/keys"
+done
+
+# Options of the programs that have no commands.
+for page in sidekeyd.8 sidekey-shim.1; do
+	program=${page%.*}
+	"$build/bin/$program" --help | sed -n 's/^ *\(--[a-z-]*\( [A-Z:]*\)*\)  .*/\1/p' | sed 's/ *$//' >"$work/options.program"
+	sed -n '/^\.SH OPTIONS/,/^\.SH [^O]/p' "$man/$page" | section_options >"$work/options.page"
+	compare "options of $program" "$work/options.program" "$work/options.page"
 done
 
 # Codes: whatever stands where a refusal's code stands.
@@ -74,6 +83,81 @@ sed -n 's/^| `\([a-z_]*\)` .*/\1/p' "$here/docs/ERRORS.md" | while read -r code;
 done >"$work/unused"
 if [ -s "$work/unused" ]; then
 	cat "$work/unused"
+	bad=1
+fi
+
+# Messages: name, sizes, state and descriptor, row by row.
+sed -n 's/^\tROW(\([A-Z_]*\), \([0-9]*\), \([0-9A-Z_]*\), [A-Z |]*, [A-Z |]*, IN_\([A-Z]*\), \([a-z]*\)),$/\1 \2 \3 \4 \5/p' "$here/broker/ipc/msg.c" |
+	sed 's/MSG_LEN_MAX/65000/' | tr '[:upper:]' '[:lower:]' | sed 's/ true$/ yes/; s/ false$//' >"$work/messages.program"
+sed -n 's/^| `\([A-Z_]*\)` | [^|]* | [^|]* | \([0-9]*\) | \([0-9]*\) | \([a-z]*\) | \([a-z]*\) *| .*/\1 \2 \3 \4 \5/p' "$here/docs/IPC.md" |
+	sed 's/ *$//' | tr '[:upper:]' '[:lower:]' >"$work/messages.page"
+compare "messages of docs/IPC.md" "$work/messages.program" "$work/messages.page"
+
+# Audit events.
+{
+	grep -rhoE '\.event = "[a-z_]+"' "$here/broker/keeper" | cut -d'"' -f2
+	grep -rhoE '(record|end_instance|seal_record|record_rules)\([^;]*"[a-z_]+"' "$here"/broker/keeper/*.c | grep -oE '"[a-z_]+"' | tr -d '"'
+	sed -n '/ events\[\] = {/,/};/p' "$here"/broker/keeper/*.c | grep -oE '"[a-z_]+"' | tr -d '"'
+	grep -rhoE '(AUDIT_EVENT_[A-Z]+|AUDIT_CLOCK_ACCEPTED) "[a-z_]+"' "$here/broker/keeper/audit" | cut -d'"' -f2
+} | grep -vxE 'deny|allow|reusable|single-use|not_sent|outcome_unknown' | sort -u >"$work/events"
+while read -r event; do
+	grep -qE "^\| (.*, )?\`$event\`" "$here/docs/AUDIT.md" || { echo "doc_check: docs/AUDIT.md lacks the event $event"; bad=1; }
+done <"$work/events"
+
+# What stands in code blocks: commands with their options, make targets.
+pages=$(cd "$here" && find . -name '*.md' -not -path './tests/clients/node_modules/*' -not -path './build*/*' | sed 's,^\./,,' | sort)
+for page in $pages; do
+	awk '/^```/ { on = !on; next } on' "$here/$page"
+	sed -n 's/^    \(make [^ ]*\) .*$/\1/p' "$here/$page"
+done | sed 's/#.*//; s/^\$ //' >"$work/block"
+grep -oE '(^|[ ;&|(])make [A-Za-z][^;&|]*' "$work/block" | tr ' ' '\n' | grep -xE '[a-z_-]+' | grep -vx make | sort -u >"$work/targets"
+while read -r target; do
+	grep -qE "^$target:" "$here/Makefile" || { echo "doc_check: a code block says make $target, which does not exist"; bad=1; }
+done <"$work/targets"
+grep -oE '(^|[ ;&|(])sidekey [a-z][^;&|]*' "$work/block" | sed 's/^[ ;&|(]*sidekey *//' | sort -u >"$work/used"
+while read -r line; do
+	words=$(printf '%s\n' "$line" | awk '{ for (i = 1; i <= NF && i <= 2; i++) if ($i ~ /^[a-z]+$/) printf "%s ", $i; else break }')
+	found=
+	for count in 2 1; do
+		title=$(printf '%s' "$words" | cut -d' ' -f1-$count | sed 's/ *$//')
+		if grep -qE "^$title( [A-Z[]|\$)" "$work/commands.program"; then found=$title && break; fi
+	done
+	[ -n "$found" ] || { echo "doc_check: a code block says sidekey $line, which is no command"; bad=1; continue; }
+	# shellcheck disable=SC2086 # the words of a command
+	"$sidekey" help $found >"$work/help"
+	for option in $(printf '%s\n' "$line" | grep -oE '(^| )--[a-z-]+'); do
+		grep -qe " $option\b" "$work/help" || { echo "doc_check: sidekey $found has no option $option"; bad=1; }
+	done
+done <"$work/used"
+for program in sidekeyd sidekey-shim; do
+	for option in $(grep -oE "$program .*" "$work/block" | sed 's/ -- .*//' | grep -oE '(^| )--[a-z-]+'); do
+		"$build/bin/$program" --help | grep -qe " $option\b" || { echo "doc_check: $program has no option $option"; bad=1; }
+	done
+done
+
+# Links and the tests that are named.
+for page in $pages; do
+	dir=$(dirname "$here/$page")
+	grep -oE '\]\([^)#: ]+(#[^)]*)?\)' "$here/$page" | sed 's/^](//; s/)$//; s/#.*//' | sort -u | while read -r link; do
+		[ -e "$dir/$link" ] || echo "doc_check: $page links to $link, which is not there"
+	done
+	grep -oE 'tests/[a-z0-9_]+/[A-Za-z0-9_./]*\.(py|c|h|sh)' "$here/$page" | sort -u | while read -r file; do
+		[ -e "$here/$file" ] || echo "doc_check: $page names $file, which is not there"
+	done
+done >"$work/missing"
+grep -oE '\b(test_[a-z0-9_]+\.c|fuzz_[a-z0-9_]+\.c|[a-z0-9_]+\.py)\b' "$here/docs/THREAT_MODEL.md" "$here/docs/PRIVSEP.md" | sed 's/.*://' | sort -u |
+	while read -r file; do
+		[ -n "$(find "$here/tests" -name node_modules -prune -o -name "$file" -print)" ] || echo "doc_check: docs name the test $file, which is not there"
+	done >>"$work/missing"
+
+# Pages render.
+if command -v mandoc >/dev/null; then
+	mandoc -T lint -W warning "$man"/*.[0-9] >>"$work/missing" 2>&1 || :
+else
+	echo "doc_check: no mandoc here, pages were not rendered" >&2
+fi
+if [ -s "$work/missing" ]; then
+	cat "$work/missing"
 	bad=1
 fi
 exit $bad
