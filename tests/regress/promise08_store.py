@@ -192,6 +192,8 @@ def strangers(t, b):
 def flips(t, b):
     """One bit anywhere: refused, or it was in a place that holds nothing and everything is still right."""
     path = f"{b.state}/store.db"
+    b.start()
+    b.stop()  # what stood in the journal is in the file now
     whole = Copy(b)
     rng = random.Random(8)
     with open(path, "rb") as f:
