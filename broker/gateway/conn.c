@@ -1,5 +1,6 @@
 #include "broker/gateway/conn.h"
 
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -51,9 +52,21 @@ conn_close(struct conn *c, bool clean, const char *outcome)
 	unlink_conn(c);
 }
 
+/* What a crowd left on the heap goes back to the system: the allocator by itself keeps it. */
+static void
+give_back(struct gateway *g)
+{
+	if (g->conn_peak < CONN_TRIM_MIN || g->conn_count > g->conn_peak / 2)
+		return;
+	(void)malloc_trim(0);
+	g->conn_peak = g->conn_count;
+}
+
 void
 conn_sweep(struct gateway *g)
 {
+	if (g->buried == NULL)
+		return;
 	while (g->buried != NULL) {
 		struct conn *c = g->buried;
 
@@ -61,6 +74,7 @@ conn_sweep(struct gateway *g)
 		secret_wipe(c, sizeof *c);
 		free(c);
 	}
+	give_back(g);
 }
 
 void
@@ -453,7 +467,8 @@ conn_start(struct gateway *g, int fd)
 	if (g->conns != NULL)
 		g->conns->prev = c;
 	g->conns = c;
-	g->conn_count++;
+	if (++g->conn_count > g->conn_peak)
+		g->conn_peak = g->conn_count;
 	g->handshake_count++;
 	deadline_set(&c->deadlines, DEADLINE_PHASE, HANDSHAKE_MS);
 }

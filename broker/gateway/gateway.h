@@ -42,6 +42,7 @@ struct gateway {
 	struct conn *conns;  /* all that are open */
 	struct conn *buried; /* closed; freed at the end of the turn */
 	uint32_t conn_count, handshake_count;
+	uint32_t conn_peak; /* since memory was last given back */
 	struct share *shares;
 	bool draining;
 

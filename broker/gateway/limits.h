@@ -7,11 +7,13 @@
 #define GATEWAY_LIMITS_H
 
 /* Connections of clients. Beyond one of these the new connection is closed, the old ones stay. */
-#define CONN_MAX 9700	    /* of this process: two descriptors each under a limit of 20 000 */
-#define CONN_SHARE_MAX 4850 /* of one workload: half, so that no one workload can fill the house   \
-			     */
+#define CONN_MAX 9700 /* of this process: two descriptors each under a limit of 20 000 */
+#define CONN_SHARE_MAX                                                                             \
+	4850 /* of one workload: half, so that no one workload can fill the house                  \
+	      */
 #define CONN_HANDSHAKES_MAX 512 /* that have not shown who they are yet */
-#define ACCEPT_BATCH_MAX 32	/* accepted in one loop turn; the rest come in the next */
+#define CONN_TRIM_MIN 128   /* after so many at once, and half of them gone, memory is given back */
+#define ACCEPT_BATCH_MAX 32 /* accepted in one loop turn; the rest come in the next */
 
 /* What a client must do in time. Beyond it the connection is closed, with 408 where a head began.
  */
@@ -57,10 +59,11 @@
 #define CONTROL_MS 15000
 
 /* Bytes. */
-#define STREAM_OUT_MAX (192u << 10) /* what one stream may hold back; we stop reading long before  \
-				     */
-#define IO_BLOCK 16384		    /* read at once: one TLS record */
-#define RELAY_STEPS_MAX 16	    /* blocks relayed for one exchange a loop turn */
+#define STREAM_OUT_MAX                                                                             \
+	(192u << 10)	   /* what one stream may hold back; we stop reading long before           \
+			    */
+#define IO_BLOCK 16384	   /* read at once: one TLS record */
+#define RELAY_STEPS_MAX 16 /* blocks relayed for one exchange a loop turn */
 
 /* The arena of locked memory for secrets in use: what a container's RLIMIT_MEMLOCK of 8 MiB allows.
  */

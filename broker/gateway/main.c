@@ -52,7 +52,8 @@ on_drain(uint32_t ms, void *arg)
 	listen_stop(g);
 	timer.fn = on_drain_over;
 	timer.arg = g;
-	if (loop_timer(g->loop, &timer, loop_now_ms(g->loop) + ms) != ERR_OK)
+	/* A little before our time is over: the keeper is still told how every exchange ended. */
+	if (loop_timer(g->loop, &timer, loop_now_ms(g->loop) + ms - ms / 8) != ERR_OK)
 		log_fatal("out of memory for a timer");
 	conn_drain(g);
 }
@@ -72,7 +73,8 @@ prepare(struct gateway *g, struct child *c)
 {
 	enum err e;
 
-	tzset(); /* libcrypto calls gmtime(3) for each certificate, which reads /etc/localtime once */
+	tzset(); /* libcrypto calls gmtime(3) for each certificate, which reads /etc/localtime once
+		  */
 	g->loop = child_loop(c);
 	g->stage = (struct buf)BUF_MAX(STREAM_OUT_MAX);
 	g->plain = (struct buf)BUF_MAX(STREAM_OUT_MAX);
