@@ -39,7 +39,8 @@ LIB_sidekey-gateway := -lssl -lcrypto -lsodium -lcares -lseccomp
 LIB_sidekey-keeper  := -lcrypto -lsodium -lsqlite3 -lseccomp
 LIB_sidekey-api     := -lmicrohttpd -ljansson -lyaml -lseccomp
 LIB_sidekey         := -lcurl -ljansson -lyaml -lsodium
-LIB_sidekey-shim    := -lssl -lcrypto -lcares -ljansson -lseccomp
+# What a static libcrypto needs besides differs: Debian 13 adds zlib and zstd.
+LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljansson -lseccomp
 LDFLAGS_sidekey-shim := -static-pie
 
 PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
