@@ -30,13 +30,14 @@ complain(int status, const char *command, const char *detail, char why[SHIM_WHY_
 	return status;
 }
 
-/* 0 or errno. */
+/* 0 or errno. *ret_exists: something of that name is there. */
 static int
-try_path(const char *path)
+try_path(const char *path, bool *ret_exists)
 {
 	struct stat st;
 
-	if (stat(path, &st) != 0)
+	*ret_exists = stat(path, &st) == 0;
+	if (!*ret_exists)
 		return errno;
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? EISDIR : EACCES;
@@ -56,12 +57,13 @@ search(const char *command, const char *path_list, char ret_path[PATH_MAX], char
 		found = snprintf(
 		    ret_path, PATH_MAX, "%.*s%s%s", len, at, len > 0 ? "/" : "./", command);
 		if (found > 0 && found < PATH_MAX) {
-			int tried = try_path(ret_path);
+			bool exists;
+			int tried = try_path(ret_path, &exists);
 
 			if (tried == 0)
 				return 0;
-			if (access(ret_path, F_OK) == 0) /* a folder that may not be entered has
-							    nothing, as shells see it */
+			if (exists) /* a folder of PATH that we may not search holds nothing for us
+				     */
 				error = tried;
 		}
 		at = *end == ':' ? end + 1 : NULL;
@@ -74,6 +76,7 @@ int
 shim_child_find(
     const char *command, const char *path_list, char ret_path[PATH_MAX], char why[SHIM_WHY_SIZE])
 {
+	bool exists;
 	int error;
 
 	if (strchr(command, '/') == NULL)
@@ -81,7 +84,7 @@ shim_child_find(
 		    command, path_list != NULL ? path_list : "/bin:/usr/bin", ret_path, why);
 	if (!span_copy_str(span_str(command), ret_path, PATH_MAX))
 		return complain(SHIM_EXIT_NOT_FOUND, command, strerror(ENAMETOOLONG), why);
-	error = try_path(ret_path);
+	error = try_path(ret_path, &exists);
 	return error == 0 ? 0 : complain(status_of(error), command, strerror(error), why);
 }
 

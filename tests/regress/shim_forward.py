@@ -86,7 +86,7 @@ def large(t, g, s):
     data, how = read_all(c)
     t.is_((data[:64].decode(), hashlib.sha256(data[64:]).hexdigest(), how), (digest, digest, "end"), "16 MiB there and back")
     peak = s.rss_kib()
-    t.ok(peak < 8192, "and no more memory than before", f"{peak} KiB")
+    t.ok(peak < 8192 or shim.SANITIZED, "and no more memory than before", f"{peak} KiB")
 
 
 def slow(t, g, s):
@@ -107,7 +107,7 @@ def slow(t, g, s):
     c.sendall(b"x")
     time.sleep(2)
     t.ok(0 < sent["down"] < 16 << 20, "a client that does not read stops the gateway", sent)
-    t.ok(s.rss_kib() < 8192, "without memory for it", s.rss_kib())
+    t.ok(s.rss_kib() < 8192 or shim.SANITIZED, "without memory for it", s.rss_kib())
     quiet(t, s, "a client does not read")
     c.close()
     pause = threading.Event()
@@ -316,7 +316,7 @@ def few_descriptors(t):
     e = g.enrollment()
     p = shim.Shim.__new__(shim.Shim)
     command = shim.command(e, "sh", "-c", "echo URL $SIDEKEY_URL; exec sleep 600")
-    p.proc = subprocess.Popen(["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]})
+    p.proc = subprocess.Popen(["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shim.ENV)
     with p as s:
         clients = [connect(s, 20) for _ in range(60)]
         for c in clients:

@@ -25,7 +25,7 @@ class Inside:
 
     def __init__(self, enroll, script):
         self.proc = subprocess.Popen([*PID1, *shim.command(enroll, "/usr/bin/python3", "-u", "-c", script)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]})
+                                     stderr=subprocess.PIPE, text=True, env=shim.ENV)
         self.pid = None
 
     def line(self):
@@ -158,7 +158,7 @@ def pid1(t, g):
     p.end()
     t.is_(g.paths().count("DELETE /v1/self") - before, 1, "the certificate is given back")
 
-    code = subprocess.run([*PID1, *shim.command(e, "no-such-command")], capture_output=True).returncode
+    code = subprocess.run([*PID1, *shim.command(e, "no-such-command")], capture_output=True, env=shim.ENV).returncode
     t.is_(code, 127, "127 as PID 1 too")
     for n in (0, 1, 77, 125, 255):
         t.is_(Inside(e, f"import os; os._exit({n})").end()[0], n, f"exit status {n}")
@@ -168,7 +168,7 @@ def beside(t, g):
     """Not PID 1: under another init, or on a developer's machine."""
     e = g.enrollment()
     p = subprocess.Popen(shim.command(e, "/usr/bin/python3", "-u", "-c", ORPHANS.replace("range(20)", "range(4)")), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"]})
+                         stdin=subprocess.DEVNULL, env=shim.ENV)
     t.is_(p.stdout.readline().strip(), "done", "orphans of a shim that is not PID 1")
 
     def children():
@@ -176,9 +176,9 @@ def beside(t, g):
     t.ok(shim.until(lambda: len(children()) == 1), "are its children, and reaped", children())
     p.send_signal(signal.SIGTERM)
     t.is_(p.wait(10), 143, "143")
-    out = subprocess.run(shim.command(e, "sh", "-c", "sleep 300 & echo $!"), capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL).stdout
+    out = subprocess.run(shim.command(e, "sh", "-c", "sleep 300 & echo $!"), capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, env=shim.ENV).stdout
     t.ok(shim.until(lambda: not os.path.exists(f"/proc/{out.strip()}")), "what is left of the command's group ends with it")
-    p = subprocess.run(shim.command(e, "sh", "-c", "setsid sh -c 'echo $$; exec sleep 3' & sleep 0.2"), capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    p = subprocess.run(shim.command(e, "sh", "-c", "setsid sh -c 'echo $$; exec sleep 3' & sleep 0.2"), capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, env=shim.ENV)
     pid = p.stdout.strip()
     t.is_(p.returncode, 0, "a process with a session of its own does not hold it up")
     if os.path.exists(f"/proc/{pid}"):
@@ -189,6 +189,7 @@ def forbidden(t, g):
     """The filter is the shim's own; test_shim_sandbox.c tries what it forbids."""
     e = g.enrollment()
     with shim.Shim(e) as s:
+        shim.until(lambda: "Seccomp:\t2" in open(f"/proc/{s.proc.pid}/status").read())
         status = open(f"/proc/{s.proc.pid}/status").read()
         t.ok(re.search(r"Seccomp:\s+2", status) and re.search(r"Seccomp_filters:\s+1", status), "one filter, in force", status)
         kid = int(open(f"/proc/{s.proc.pid}/task/{s.proc.pid}/children").read().split()[0])

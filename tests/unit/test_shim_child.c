@@ -44,6 +44,8 @@ test_find(void)
 	    "a path that is nowhere: 127");
 	ok(find("folder", list) == 126, "a folder: 126");
 	ok(find("/dev/null", list) == 126, "a device: 126");
+	ok(find("missing", "/root/closed:/proc/1/fd/closed") == 127,
+	    "folders that cannot be searched: 127");
 	ok(find("missing", "") == 127, "an empty PATH is the current folder");
 }
 
