@@ -150,6 +150,9 @@ grep -oE '\b(test_[a-z0-9_]+\.c|fuzz_[a-z0-9_]+\.c|[a-z0-9_]+\.py)\b' "$here/doc
 		[ -n "$(find "$here/tests" -name node_modules -prune -o -name "$file" -print)" ] || echo "doc_check: docs name the test $file, which is not there"
 	done >>"$work/missing"
 
+# Lines that a terminal beside another one can show.
+(cd "$here" && printf '%s\n' "$pages" | LC_ALL=C.UTF-8 xargs grep -nE '^.{161}' | cut -c1-100 | sed 's/^/doc_check: over 160 columns: /') >>"$work/missing" || :
+
 # Pages render.
 if command -v mandoc >/dev/null; then
 	mandoc -T lint -W warning "$man"/*.[0-9] >>"$work/missing" 2>&1 || :
