@@ -62,8 +62,7 @@ search(const char *command, const char *path_list, char ret_path[PATH_MAX], char
 
 			if (tried == 0)
 				return 0;
-			if (exists) /* a folder of PATH that we may not search holds nothing for us
-				     */
+			if (exists) /* a folder that we may not search holds nothing for us */
 				error = tried;
 		}
 		at = *end == ':' ? end + 1 : NULL;

@@ -2,8 +2,8 @@
  * child - finds the command, and starts it in a process group of its own.
  * Process: shim.   Owns: nothing.   Secrets: none: what the child gets holds placeholders.
  * Limits: a path of PATH_MAX bytes.
- * Failure: SHIM_EXIT_NOT_FOUND or SHIM_EXIT_NOT_EXECUTABLE where it is the command's,
- * SHIM_EXIT_FAILED where it is ours; why says which.
+ * Failure: an exit status: SHIM_EXIT_NOT_FOUND or SHIM_EXIT_NOT_EXECUTABLE where it is the
+ * command's, SHIM_EXIT_FAILED where it is ours; why says which.
  */
 #ifndef SHIM_CHILD_H
 #define SHIM_CHILD_H

@@ -1,10 +1,10 @@
 /*
  * control - one of the shim's own requests to the broker, on a connection of its own.
- * Process: shim.   Owns: the connection and the bytes of request and reply, until
- * shim_control_close(). Secrets: the enrollment key is in the request's bytes, in a buf that wipes.
+ * Process: shim.
+ * Owns: the connection and the bytes of request and reply, until shim_control_close().
+ * Secrets: the enrollment key is in the request's bytes, in a buf that wipes.
  * Limits: a deadline given by the caller; SHIM_CONTROL_REPLY_MAX bytes of body.
- * Failure: fn gets the error; why says it in words, code is the broker's own word for it if it gave
- * one.
+ * Failure: fn gets the error; why says it in words, code is the broker's own word if it gave one.
  */
 #ifndef SHIM_CONTROL_H
 #define SHIM_CONTROL_H

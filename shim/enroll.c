@@ -141,8 +141,7 @@ on_retry(struct timer *t)
 		ask_self(en);
 }
 
-/* One key and request for all attempts: an answer that was lost leaves no second identity behind.
- */
+/* One request for all attempts: a lost answer leaves no second identity behind. */
 static enum err
 prepare(struct shim_enroll *en)
 {

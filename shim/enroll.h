@@ -1,9 +1,9 @@
 /*
- * enroll - from an enrollment to a certificate and the child's variables, waiting for a broker that
- * is not there yet. Process: shim.   Owns: one request at a time. Secrets: the enrollment key,
- * until it was used. Limits: --wait seconds for a broker that is unreachable or sealed;
- * SHIM_BACKOFF_* between attempts. Failure: a refusal, or a broker that cannot prove itself, ends
- * it at once: time changes neither. why says what it was.
+ * enroll - from an enrollment to a certificate, waiting for a broker that is not there yet.
+ * Process: shim.   Owns: one request at a time.
+ * Secrets: the enrollment key, until it was used.
+ * Limits: --wait seconds for a broker that is unreachable or sealed; SHIM_BACKOFF_* between.
+ * Failure: a refusal, or a broker that cannot prove itself, ends it at once: time changes neither.
  */
 #ifndef SHIM_ENROLL_H
 #define SHIM_ENROLL_H

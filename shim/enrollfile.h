@@ -1,9 +1,9 @@
 /*
  * enrollfile - enroll.json: what lets this workload get its first certificate.
  * Process: shim.   Owns: the key, in the locked arena.
- * Secrets: the enrollment key. The file's bytes and what jansson held of them are wiped before
- * return. Limits: SHIM_ENROLL_FILE_MAX bytes; key of 32 bytes, no more, no less. Failure: nothing
- * is kept; why says in words what is wrong, without quoting the key.
+ * Secrets: the key. The file's bytes and what jansson held of them are wiped before return.
+ * Limits: SHIM_ENROLL_FILE_MAX bytes; a key of 32 bytes, no more, no less.
+ * Failure: nothing is kept; why says in words what is wrong, without quoting the key.
  */
 #ifndef SHIM_ENROLLFILE_H
 #define SHIM_ENROLLFILE_H
@@ -25,8 +25,7 @@ struct shim_enrollment {
 	struct secret *key; /* SHIM_KEY_TEXT_LEN bytes: the text that goes into Authorization */
 };
 
-/* Exactly the five members, each once, each a string; anything else is ERR_SYNTAX. Needs the arena.
- */
+/* Exactly the five members, each once, each a string; else ERR_SYNTAX. Needs the arena. */
 enum err shim_enrollfile_parse(
     struct span json, struct shim_enrollment *ret_en, char why[SHIM_WHY_SIZE]) NODISCARD;
 

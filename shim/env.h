@@ -2,8 +2,8 @@
  * env - the environment: ours is copied for the child and then overwritten where it stands.
  * Process: shim.   Owns: the strings of the child's environment.
  * Secrets: an image's variables may hold some; free()d strings are wiped.
- * Limits: SHIM_ENV_COUNT_MAX variables.   Failure: ERR_NOMEM, ERR_LIMIT; the environment is as it
- * was.
+ * Limits: SHIM_ENV_COUNT_MAX variables.
+ * Failure: ERR_NOMEM, ERR_LIMIT; the environment is as it was.
  */
 #ifndef SHIM_ENV_H
 #define SHIM_ENV_H

@@ -12,8 +12,7 @@
 #include "common/sys.h"
 #include "shim/answer.h"
 
-#define DESCRIPTORS_APART                                                                          \
-	32 /* stdio, epoll, signals, DNS, spares, requests of our own, and some air */
+#define DESCRIPTORS_APART 32 /* stdio, epoll, signals, DNS, spares, our own requests */
 #define ACCEPTS_PER_TURN 16
 
 enum err

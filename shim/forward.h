@@ -2,9 +2,8 @@
  * forward - the loopback port where the child finds its APIs.
  * Process: shim.   Owns: the listening socket, the pairs, the spares.
  * Secrets: none of its own.
- * Limits: SHIM_CLIENTS_MAX connections, fewer if the descriptor limit says so; beyond it clients
- * wait in the backlog. Failure: of a client: an answer that says so; of accept(): it rests for
- * SHIM_ACCEPT_PAUSE_MS.
+ * Limits: SHIM_CLIENTS_MAX connections, fewer if descriptors are few; more wait in the backlog.
+ * Failure: of a client: an answer that says so; of accept(): a rest of SHIM_ACCEPT_PAUSE_MS.
  */
 #ifndef SHIM_FORWARD_H
 #define SHIM_FORWARD_H
@@ -20,8 +19,7 @@ struct shim_forward {
 	const struct shim_renew *renew; /* why there is no valid certificate, when there is none */
 
 	struct watch listener;
-	int spare_fd; /* given up to accept, answer and close one more when there are no descriptors
-		       */
+	int spare_fd; /* given up to accept and answer one more when there are none left */
 	struct timer resume, retire;
 	struct shim_spares spares;
 	struct shim_pair *pairs, *dead; /* dead: closed, freed at the end of the turn */

@@ -10,8 +10,7 @@ parse_unix(struct span path, struct shim_gateway *g)
 {
 	g->path.sun_family = AF_UNIX;
 	if (path.len == 0 || path.p[0] != '/')
-		return ERR_SYNTAX; /* relative to which folder? and '@' would mean an abstract name
-				    */
+		return ERR_SYNTAX; /* relative to which folder? and '@' would be an abstract name */
 	return span_copy_str(path, g->path.sun_path, sizeof g->path.sun_path) ? ERR_OK : ERR_LIMIT;
 }
 

@@ -1,7 +1,7 @@
 /*
- * harden - what the shim does to itself before it reads anything, and what its child gets back of
- * it. Process: shim.   Owns: nothing.   Secrets: none. Limits: none.   Failure: ERR_SYS with errno:
- * the shim must not go on.
+ * harden - what the shim does to itself first, and what its child gets back of it.
+ * Process: shim.   Owns: nothing.   Secrets: none.
+ * Limits: none.   Failure: ERR_SYS with errno: the shim must not go on.
  */
 #ifndef SHIM_HARDEN_H
 #define SHIM_HARDEN_H

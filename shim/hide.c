@@ -13,8 +13,7 @@
 #include "common/sys.h"
 
 #define HANDLED (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_REFER)
-#define ABI_WITH_REFER                                                                             \
-	2 /* before it the kernel forbids all moves between folders inside a domain */
+#define ABI_WITH_REFER 2 /* before it all moves between folders are forbidden in a domain */
 
 /* A walk from the root to the hidden file. */
 struct walk {

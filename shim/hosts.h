@@ -1,8 +1,8 @@
 /*
  * hosts - looks a name up in the text of a hosts(5) file.
  * Process: shim.   Owns: nothing.   Secrets: none.
- * Limits: the caller's array; further addresses are left out. Lines that do not parse are skipped,
- * as resolvers do. Failure: none; 0 is "not there".
+ * Limits: the caller's array; further addresses are left out. Other lines are skipped.
+ * Failure: none; 0 is "not there".
  */
 #ifndef SHIM_HOSTS_H
 #define SHIM_HOSTS_H

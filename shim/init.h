@@ -1,7 +1,8 @@
 /*
- * init - what PID 1 owes its container: signals passed on, zombies reaped, nothing left behind at
- * the end. Process: shim.   Owns: the signalfd.   Secrets: none. Limits: SHIM_REAPS_PER_TURN,
- * SHIM_TERM_MS, SHIM_KILL_MS. Failure: ERR_SYS, ERR_NOMEM: the shim must not start a child.
+ * init - what PID 1 owes its container: signals, zombies, nothing left behind at the end.
+ * Process: shim.   Owns: the signalfd.   Secrets: none.
+ * Limits: SHIM_REAPS_PER_TURN, SHIM_TERM_MS, SHIM_KILL_MS.
+ * Failure: ERR_SYS, ERR_NOMEM: the shim must not start a child.
  */
 #ifndef SHIM_INIT_H
 #define SHIM_INIT_H

@@ -31,21 +31,15 @@
 #define SHIM_CONTROL_MS 15000	      /* a control request, connection included ... */
 #define SHIM_CONTROL_MS_MIN 2000      /* ... less where --wait ends sooner, but never below this */
 #define SHIM_CONTROL_REPLY_MAX 524288 /* bytes of a reply's body; a longer one is refused */
-#define SHIM_GIVE_BACK_MS                                                                          \
-	2000 /* DELETE at the end; then the certificate lives until it expires                     \
-	      */
+#define SHIM_GIVE_BACK_MS 2000	      /* DELETE at the end; then it lives until it expires */
 
 /* Clients. */
-#define SHIM_CLIENTS_MAX                                                                           \
-	1024		      /* at once, fewer if descriptors are few; more wait in the backlog   \
-			       */
+#define SHIM_CLIENTS_MAX 1024 /* fewer if descriptors are few; more wait in the backlog */
 #define SHIM_BACKLOG 256      /* beyond it the kernel drops SYNs and the client tries again */
 #define SHIM_RECORD_LEN 16384 /* bytes moved at once: a whole TLS record (relay.c says why) */
 #define SHIM_TURN_RECORDS 8   /* each way in a turn, so that one cannot starve the others */
 #define SHIM_LINGER_MS 5000   /* after our end: what still comes is thrown away that long */
-#define SHIM_PROBE_IDLE_S                                                                          \
-	60 /* a silent client is probed after that; without answers it is gone                     \
-	    */
+#define SHIM_PROBE_IDLE_S 60  /* then a silent client is probed; one that is gone is dropped */
 #define SHIM_PROBE_INTERVAL_S 10
 #define SHIM_ACCEPT_PAUSE_MS 100 /* no descriptor left: accept() rests that long */
 

@@ -29,8 +29,7 @@ break_off(struct shim_pair *p)
 static void
 want_client(struct shim_pair *p, uint32_t events)
 {
-	/* With 0 too it is watched: a hang-up is reported whatever is asked for, and ends the pair.
-	 */
+	/* With 0 too it is watched: a hang-up is always reported, and ends the pair. */
 	if (loop_want(p->loop, &p->client, events) != ERR_OK)
 		break_off(p);
 }
@@ -75,8 +74,7 @@ linger(struct shim_pair *p)
 		want_client(p, EPOLLIN);
 }
 
-/* Answers as soon as the client said something: a connection that was only opened is no error yet.
- */
+/* Answers once the client said something: one that was only opened is no error yet. */
 static void
 refuse(struct shim_pair *p)
 {

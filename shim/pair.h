@@ -1,9 +1,10 @@
 /*
- * pair - one connection of the child, joined to one connection to the gateway; bytes go both ways
- * as they come. Process: shim.   Owns: both connections. Secrets: what passes through. Limits:
- * relay.h's; SHIM_LINGER_MS for a client that goes on sending after the end. Failure: the client
- * gets an answer of our own when none has begun, else a reset, so that a body that broke off is not
- * taken for a whole one.
+ * pair - one connection of the child, joined to one connection to the gateway.
+ * Process: shim.   Owns: both connections.
+ * Secrets: what passes through.
+ * Limits: relay.h's; SHIM_LINGER_MS for a client that goes on sending after the end.
+ * Failure: an answer of our own when none has begun; else a reset, so that a body that broke off
+ * is not taken for a whole one.
  */
 #ifndef SHIM_PAIR_H
 #define SHIM_PAIR_H
@@ -27,9 +28,8 @@ struct shim_pair_setup {
 	const struct shim_refusal *refusal; /* not NULL: the client gets that and nothing else */
 	uint32_t generation;		    /* of the identity that is presented */
 	int64_t not_after_s;		    /* its end */
-	void (*on_end)(
-	    struct shim_pair *p, void *arg); /* from the loop, once; shim_pair_close() is then due,
-						shim_pair_free() after the turn */
+	/* From the loop, once; shim_pair_close() is then due, shim_pair_free() after the turn. */
+	void (*on_end)(struct shim_pair *p, void *arg);
 	void *arg;
 };
 

@@ -1,8 +1,9 @@
 /*
- * relay - moves bytes between a client's socket and a TLS connection, as far as both sides take
- * them. Process: shim.   Owns: what one side gave and the other did not take yet; neither
- * connection. Secrets: what passes through. Limits: SHIM_RECORD_LEN bytes held each way, then that
- * side is not read; SHIM_TURN_RECORDS records a call. Failure: as shim_relay_run() says.
+ * relay - moves bytes between a client and the gateway, as far as both take them.
+ * Process: shim.   Owns: what one side gave and the other did not take yet; neither connection.
+ * Secrets: what passes through.
+ * Limits: SHIM_RECORD_LEN bytes held each way, then that side is not read; SHIM_TURN_RECORDS.
+ * Failure: as shim_relay_run() says.
  */
 #ifndef SHIM_RELAY_H
 #define SHIM_RELAY_H

@@ -1,9 +1,11 @@
 /*
- * renew - a fresh certificate at about half of the old one's life, and giving the last one back at
- * the end. Process: shim.   Owns: one request at a time. Secrets: a new private key for each
- * certificate. Limits: SHIM_RENEW_*. Failure: tried again with growing pauses until the certificate
- * ends; then nothing is forwarded any more, and the reason is kept for those who ask. Clock: wall,
- * read by the timer.
+ * renew - a fresh certificate at half of the old one's life; the last one is given back.
+ * Process: shim.   Owns: one request at a time.
+ * Secrets: a new private key for each certificate.
+ * Limits: SHIM_RENEW_*.
+ * Failure: tried again until the certificate ends; then nothing is forwarded any more, and the
+ * reason is kept for those who ask.
+ * Clock: wall, read by the timer.
  */
 #ifndef SHIM_RENEW_H
 #define SHIM_RENEW_H

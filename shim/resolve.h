@@ -2,9 +2,9 @@
  * resolve - the addresses of the gateway: numeric, from the hosts file, or from DNS.
  * Process: shim.   Owns: the c-ares channel, with watches on its sockets.
  * Secrets: none.
- * Limits: SHIM_ADDRESSES_MAX addresses; SHIM_RESOLVED_MS for an answer. Files are read in
- * shim_resolve_new() only, so that no file need be opened later. Failure: ERR_NOT_FOUND (no such
- * name), ERR_UNREACHABLE (no answer); older addresses are kept in use where there are any.
+ * Limits: SHIM_ADDRESSES_MAX addresses, SHIM_RESOLVED_MS old. Files are read in
+ * shim_resolve_new() only, so that none need be opened later.
+ * Failure: ERR_NOT_FOUND, ERR_UNREACHABLE; older addresses stay in use where there are any.
  */
 #ifndef SHIM_RESOLVE_H
 #define SHIM_RESOLVE_H

@@ -3,7 +3,7 @@
  * Process: shim.   Owns: nothing: variables go into the child's environment.
  * Secrets: none: a placeholder is worthless elsewhere.
  * Limits: SHIM_ENV_VALUE_MAX bytes a value.
- * Failure: ERR_SYNTAX, ERR_LIMIT or ERR_NOMEM with a sentence in why; the environment may hold some
+ * Failure: ERR_SYNTAX, ERR_LIMIT, ERR_NOMEM with a sentence in why; the environment may hold some
  * of the variables, and must not be used.
  */
 #ifndef SHIM_SELF_H

@@ -1,8 +1,8 @@
 /*
- * spare - warm connections: a handshake costs more than a request, so it is done before the request
- * comes. Process: shim.   Owns: the connections until they are taken. Secrets: none. Limits:
- * SHIM_SPARES of them, SHIM_SPARE_AGE_MS old, SHIM_SPARE_RETRY_LAST_MS between attempts. Failure:
- * there is none to take; the taker connects itself.
+ * spare - warm connections: a handshake is done before the request comes that would wait.
+ * Process: shim.   Owns: the connections until they are taken.   Secrets: none.
+ * Limits: SHIM_SPARES, SHIM_SPARE_AGE_MS, SHIM_SPARE_RETRY_LAST_MS.
+ * Failure: there is none to take; the taker connects itself.
  */
 #ifndef SHIM_SPARE_H
 #define SHIM_SPARE_H

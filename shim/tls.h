@@ -1,10 +1,9 @@
 /*
  * tls - TLS 1.3 to the gateway: the one file of the shim that calls SSL_*.
- * Process: shim.   Owns: contexts and connections; descriptors given to a connection.
- * Secrets: what is read and written passes through; OpenSSL wipes its plaintext
- * (SSL_OP_CLEANSE_PLAINTEXT). Limits: records of 16384 bytes; SHIM_CA_COUNT_MAX certificates as
- * anchors. Failure: as each function says; a connection on which one failed is only good for
- * shim_tls_free().
+ * Process: shim.   Owns: the context and its connections; descriptors given to a connection.
+ * Secrets: what is read and written passes through; OpenSSL wipes its plaintext.
+ * Limits: records of 16384 bytes; SHIM_CA_COUNT_MAX certificates as anchors.
+ * Failure: as each function says; a connection that failed is only good for shim_tls_free().
  */
 #ifndef SHIM_TLS_H
 #define SHIM_TLS_H

@@ -3,8 +3,7 @@
  * Process: shim.   Owns: the connection; its user takes over the watch once it is ready.
  * Secrets: none of its own.
  * Limits: SHIM_CONNECT_MS for all of it; then ERR_UNREACHABLE.
- * Failure: fn gets the error, why says it in words; the uplink is then only good for
- * shim_uplink_free().
+ * Failure: fn gets the error, why says it in words; then only shim_uplink_free() is left.
  */
 #ifndef SHIM_UPLINK_H
 #define SHIM_UPLINK_H
