@@ -48,8 +48,8 @@ csr_refused(struct ask *a, enum err e)
 	if (e == ERR_SYNTAX)
 		return ask_refuse(a, e, "bad_csr", "send one PKCS#10 request, up to 8 KiB",
 		    "the certificate request cannot be read");
-	if (e == ERR_DENIED)
-		return ask_refuse(a, e, "bad_csr",
+	if (e == ERR_DENIED) /* of the request, not of who asks: 400 like the one above */
+		return ask_refuse(a, ERR_SYNTAX, "bad_csr",
 		    "use a fresh key on P-256 or P-384 and sign with it",
 		    "the certificate request has a key or a signature that is not accepted");
 	if (e == ERR_EXPIRED)
