@@ -35,9 +35,9 @@ static const struct refusal too_large = { .status = 413,
 	.code = "body_too_large",
 	.deny = true,
 	.hint = "the body of a control request is larger than 64 KiB" };
-static const struct refusal slow_body = { .status = 408,
-	.code = "body_timeout",
-	.hint = "the body of the request came too slowly" };
+static const struct refusal slow_body = {
+	.status = 408, .code = "body_timeout", .hint = "the body of the request came too slowly"
+};
 static const struct refusal bad_body = { .status = 400,
 	.code = "bad_framing",
 	.deny = true,
