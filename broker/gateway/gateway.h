@@ -34,6 +34,7 @@ struct gateway {
 	struct config *config; /* NULL: none yet */
 	struct servercert cert;
 	struct timer cert_timer;
+	struct timer away_timer; /* runs while the keeper is away */
 	struct asks asks;
 
 	struct channel *edge; /* NULL: away */

@@ -328,12 +328,27 @@ lose(struct gateway *g)
 	ask_fail_all(&g->asks, ERR_UNREACHABLE);
 }
 
+/* A keeper that dropped this link because we were too slow gives no other: nobody could cut our
+ * streams any more. sidekeyd starts a gateway that is linked. */
+static void
+on_away_timer(struct timer *t)
+{
+	(void)t;
+	log_fatal(
+	    "no keeper for %d s: open streams cannot be revoked, ending", KEEPER_AWAY_MS / 1000);
+}
+
 static void
 on_end(struct channel *ch, enum err e, void *arg)
 {
+	struct gateway *g = arg;
+
 	(void)ch;
 	log_warn("the keeper is away: %s", err_name(e));
-	lose(arg);
+	lose(g);
+	g->away_timer.fn = on_away_timer;
+	if (loop_timer(g->loop, &g->away_timer, loop_now_ms(g->loop) + KEEPER_AWAY_MS) != ERR_OK)
+		log_fatal("no memory for a timer");
 }
 
 static enum err
@@ -361,6 +376,7 @@ keeperlink_attach(struct gateway *g, int fd)
 
 	if (g->keeper != NULL)
 		lose(g);
+	loop_timer_stop(g->loop, &g->away_timer);
 	g->cert_timer.fn = on_cert_timer;
 	g->cert_timer.arg = g;
 	e = channel_new(g->loop, fd, &role, &g->keeper);

@@ -58,6 +58,9 @@
 #define CONTROL_REPLY_MAX (256u << 10)
 #define CONTROL_MS 15000
 
+/* Without a keeper; longer than its restart may take (10 s). Beyond it the gateway ends. */
+#define KEEPER_AWAY_MS 15000
+
 /* Bytes. */
 #define STREAM_OUT_MAX                                                                             \
 	(192u << 10)	   /* what one stream may hold back; we stop reading long before           \
