@@ -344,6 +344,28 @@ test_moved(void)
 	ok(audit_failing(f.audit) == false, "moved: and works");
 }
 
+/* One that copies and then cuts, or somebody who writes into it. */
+static void
+test_another_length(void)
+{
+	static const off_t lengths[] = { 0, 100, 1 << 20 };
+
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		AUTO(fixture_close) struct fixture f;
+		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+		char path[128];
+
+		fixture_init(&f, 64 * MIB);
+		add_many(&f, 3);
+		segment_path(&f, 1, path);
+		must(truncate(path, lengths[i]) == 0);
+		f.now_s += AUDIT_CHECKPOINT_S;
+		is_err(audit_sync(f.audit, f.now_s), ERR_OK, "another length: noticed");
+		segment_load(&f, 2, &b);
+		ok(holds(&b, "audit_moved"), "another length: on record, in the next segment");
+	}
+}
+
 static void
 test_modes(void)
 {
@@ -434,6 +456,7 @@ main(void)
 	test_step_back();
 	test_rotation();
 	test_moved();
+	test_another_length();
 	test_modes();
 	test_pending_limit();
 	test_speed();

@@ -252,5 +252,6 @@ audit_segments_moved(const struct audit_segments *s)
 	if (fstat(s->fd, &open) != 0)
 		return false;
 	return fstatat(s->dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-	       named.st_ino != open.st_ino || named.st_dev != open.st_dev;
+	       named.st_ino != open.st_ino || named.st_dev != open.st_dev ||
+	       (uint64_t)open.st_size != s->size; /* cut by a rotator that copies, or grown */
 }

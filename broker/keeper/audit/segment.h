@@ -41,6 +41,6 @@ enum err audit_segments_next(struct audit_segments *s, struct span contents) NOD
 enum err audit_segments_retire(struct audit_segments *s, uint32_t *ret_number) NODISCARD;
 
 bool audit_segments_full(const struct audit_segments *s, size_t more); /* the newest, with more bytes */
-bool audit_segments_moved(const struct audit_segments *s); /* the newest is not where its name says */
+bool audit_segments_moved(const struct audit_segments *s); /* the newest is not where its name says, or not as long as we wrote it */
 
 #endif
