@@ -14,7 +14,7 @@
 
 #include "common/err.h"
 
-#define LEAF_SANS_MAX 4
+#define LEAF_SANS_MAX 200
 #define TRUST_DOMAIN "test.example"
 #define GOOD_URI "spiffe://test.example/coder"
 

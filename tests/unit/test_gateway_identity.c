@@ -133,6 +133,9 @@ test_many_names(EVP_PKEY *ca_key, X509 *ca)
 	memset(uri, 'a', sizeof uri);
 	memcpy(uri, "spiffe://test.example/", 22);
 	test_one("a URI of 3 000 bytes", &spec, "spiffe_id", ca_key, ca);
+	for (size_t i = 0; i < LEAF_SANS_MAX; i++)
+		spec.sans[i] = (struct leaf_san){ GEN_URI, GOOD_URI, 0 };
+	test_one("200 names", &spec, "san_count", ca_key, ca);
 }
 
 int
