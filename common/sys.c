@@ -189,14 +189,24 @@ read_all(int fd, struct buf *ret)
 	}
 }
 
+static bool
+is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 enum err
 sys_read_file(const char *path, struct buf *ret)
 {
-	AUTO(sys_closep) int fd = sys_open(path, O_RDONLY, 0);
+	AUTO(sys_closep) int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 	enum err e;
 
 	if (fd < 0)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+	if (is_pipe(fd)) /* who opens one waits until somebody fills it, signals blocked or not */
+		return ERR_DENIED;
 	e = read_all(fd, ret);
 	if (e != ERR_OK)
 		buf_clear(ret);

@@ -96,10 +96,22 @@ give_up(int report_fd, bool is_exec)
 	_exit(SHIM_EXIT_FAILED);
 }
 
+/* The shim says when; if it ends instead, so do we. */
+static void
+wait_for_word(const int go[2])
+{
+	uint8_t word;
+
+	sys_close(go[1]);
+	if (sys_read(go[0], &word, 1) != 1)
+		_exit(SHIM_EXIT_FAILED);
+}
+
 /* Between fork and exec; nothing of the shim's memory is used but c. */
 static void
-become(const struct shim_child *c, bool take_terminal, int report_fd)
+become(const struct shim_child *c, bool take_terminal, const int go[2], int report_fd)
 {
+	wait_for_word(go);
 	if (setpgid(0, 0) != 0)
 		give_up(report_fd, false);
 	if (take_terminal) /* SIGTTOU is blocked still, or this would stop us */
@@ -114,6 +126,15 @@ become(const struct shim_child *c, bool take_terminal, int report_fd)
 	shim_harden_undo(c->inherited);
 	(void)execve(c->path, c->argv, c->envp);
 	give_up(report_fd, true);
+}
+
+/* Lets the child go on once the shim is confined; else it ends. */
+static enum err
+give_word(const struct shim_child *c, int go_fd)
+{
+	enum err e = c->confine == NULL ? ERR_OK : c->confine();
+
+	return e == ERR_OK ? sys_write_all(go_fd, "", 1) : e;
 }
 
 static int
@@ -137,19 +158,27 @@ int
 shim_child_start(const struct shim_child *c, pid_t *ret_pid, char why[SHIM_WHY_SIZE])
 {
 	bool take_terminal = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
-	AUTO(sys_closep) int read_fd = -1;
-	int fds[2], status;
+	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, status;
+	AUTO(sys_closep) int read_fd = -1, go_fd = -1;
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) != 0)
+	if (pipe2(report, O_CLOEXEC) != 0)
 		return complain(SHIM_EXIT_FAILED, "pipe", strerror(errno), why);
-	read_fd = fds[0];
-	pid = fork();
+	read_fd = report[0];
+	pid = pipe2(go, O_CLOEXEC) == 0 ? fork() : -1;
 	if (pid == 0)
-		become(c, take_terminal, fds[1]);
-	sys_close(fds[1]);
+		become(c, take_terminal, go, report[1]);
+	sys_close(go[0]);
+	sys_close(report[1]);
+	go_fd = go[1];
 	if (pid < 0)
 		return complain(SHIM_EXIT_FAILED, "fork", strerror(errno), why);
+	if (give_word(c, go_fd) != ERR_OK) {
+		sys_closep(&go_fd);
+		(void)waitpid(pid, &status, 0);
+		return complain(SHIM_EXIT_FAILED, "confining this process",
+		    "the list of system calls was not accepted (seccomp)", why);
+	}
 	status = wait_for_exec(c, read_fd, pid, why);
 	if (status == 0)
 		*ret_pid = pid;

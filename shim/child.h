@@ -23,6 +23,8 @@ struct shim_child {
 	char **argv, **envp;
 	int ruleset_fd; /* the Landlock domain it enters; -1: none */
 	const struct shim_inherited *inherited;
+	enum err (*confine)(void); /* NULL: nothing. What the shim must have done to itself before
+				      the program runs, and cannot fork behind */
 };
 
 /* Where PATH (given; NULL: /bin:/usr/bin) has the command: before the enrollment is used up for
@@ -30,9 +32,9 @@ struct shim_child {
 int shim_child_find(const char *command, const char *path_list, char ret_path[PATH_MAX],
     char why[SHIM_WHY_SIZE]) NODISCARD;
 
-/* 0 once the program runs (exec succeeded), else the exit status and no child is left. It leads a
- * new process group, which gets the terminal when ours had it; it holds stdin, stdout and stderr
- * only. */
+/* 0 once the program runs (exec succeeded), else the exit status, no child is left and nothing of
+ * the program ran. It leads a new process group, which gets the terminal when ours had it; it holds
+ * stdin, stdout and stderr only. */
 int shim_child_start(const struct shim_child *c, pid_t *ret_pid, char why[SHIM_WHY_SIZE]) NODISCARD;
 
 #endif

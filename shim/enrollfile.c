@@ -123,6 +123,8 @@ shim_enrollfile_read(const char *path, struct shim_enrollment *ret_en, char why[
 
 	if (e == ERR_LIMIT)
 		return complain(why, e, "longer than an enrollment can be");
+	if (e == ERR_DENIED)
+		return complain(why, e, "is a pipe, not a file");
 	if (e != ERR_OK)
 		return complain(why, e,
 		    errno == ELOOP ? "is a symbolic link: name the file itself" : strerror(errno));

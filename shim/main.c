@@ -195,6 +195,29 @@ hide_enrollment(struct shim *s)
 	return SHIM_EXIT_FAILED;
 }
 
+static void
+on_renewed(void *arg)
+{
+	struct shim *s = arg;
+
+	shim_forward_renewed(&s->forward);
+}
+
+/* What a confined process could not begin any more. */
+static int
+start_forwarding(struct shim *s)
+{
+	s->renew.on_renewed = on_renewed;
+	s->renew.arg = s;
+	s->forward.uplinks = &s->uplinks;
+	s->forward.identity = &s->identity;
+	s->forward.renew = &s->renew;
+	if (shim_renew_start(&s->renew) != ERR_OK ||
+	    shim_forward_start(&s->forward, s->listen_fd) != ERR_OK)
+		return fail("forwarding", "no memory");
+	return GO_ON;
+}
+
 static int
 start_child(struct shim *s)
 {
@@ -208,6 +231,7 @@ start_child(struct shim *s)
 	s->child.argv = s->args.command;
 	s->child.envp = s->env.list;
 	s->child.inherited = &s->inherited;
+	s->child.confine = shim_sandbox_enter;
 	status = shim_child_start(&s->child, &s->pid, s->why);
 	if (status != 0) {
 		log_error("%s", s->why);
@@ -260,14 +284,6 @@ on_swept(void *arg)
 	leave_when_done(s);
 }
 
-static void
-on_renewed(void *arg)
-{
-	struct shim *s = arg;
-
-	shim_forward_renewed(&s->forward);
-}
-
 /* From here on PID 1 may not end before its child: what fails is logged and tried again. */
 static int
 serve(struct shim *s)
@@ -276,16 +292,6 @@ serve(struct shim *s)
 	s->init.on_swept = on_swept;
 	s->init.arg = s;
 	shim_init_adopt(&s->init, s->pid);
-	s->renew.on_renewed = on_renewed;
-	s->renew.arg = s;
-	s->forward.uplinks = &s->uplinks;
-	s->forward.identity = &s->identity;
-	s->forward.renew = &s->renew;
-	if (shim_renew_start(&s->renew) != ERR_OK ||
-	    shim_forward_start(&s->forward, s->listen_fd) != ERR_OK)
-		return fail("forwarding", "no memory");
-	if (shim_sandbox_enter() != ERR_OK)
-		return fail("seccomp", "the list of system calls was not accepted");
 	if (loop_run(s->loop) != ERR_OK)
 		return fail("the event loop", strerror(errno));
 	return s->init.status;
@@ -303,6 +309,7 @@ static int (*const steps[])(struct shim *s) = {
 	listen_on_loopback,
 	enroll,
 	hide_enrollment,
+	start_forwarding,
 	start_child,
 	serve,
 };

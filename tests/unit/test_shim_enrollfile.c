@@ -113,6 +113,9 @@ test_read(void)
 	is_err(shim_enrollfile_read(path, &en, why), ERR_LIMIT, "a file that is too long");
 	is_err(shim_enrollfile_read(dir, &en, why), ERR_IO, "a folder");
 	(void)sys_unlink(path);
+	must(mkfifo(path, 0600) == 0);
+	is_err(shim_enrollfile_read(path, &en, why), ERR_DENIED, "a pipe is not waited for");
+	(void)sys_unlink(path);
 	(void)sys_unlink(link_path);
 	(void)rmdir(dir);
 }
