@@ -28,29 +28,41 @@ route_find(const struct control *c)
 	return ROUTE_NONE;
 }
 
+/* Who is denied, if that is known, and why. */
+struct denied {
+	const char *code;
+	const struct certificate *cert;
+	struct workload *workload;
+	uint32_t retry_after_s;
+};
+
 static void
-deny(struct keeper *k, struct peer *p, const struct control *c, const char *code,
-    const struct certificate *cert, uint32_t retry_after_s)
+deny(struct keeper *k, struct peer *p, const struct control *c, const struct denied *why)
 {
 	struct decide d = { .method = c->method, .target = c->path };
-	struct question q = { .k = k, .peer = p, .d = &d, .retry_after_s = retry_after_s };
+	struct question q = { .k = k,
+		.peer = p,
+		.d = &d,
+		.workload = why->workload,
+		.retry_after_s = why->retry_after_s };
 	struct answer *a = answers_add(k, p);
 	char instance[2 * IDENTITY_ID_LEN + 1];
 	struct audit_record r = { .event = "control",
 		.decision = "deny",
 		.method = c->method,
 		.target = c->path,
-		.code = span_str(code) };
+		.code = span_str(why->code) };
 
-	if (cert != NULL) {
-		q.workload = cert->instance->workload;
-		text_hex(cert->instance->id, IDENTITY_ID_LEN, instance);
-		r.workload = span_str(q.workload->name);
+	if (why->cert != NULL) {
+		q.workload = why->cert->instance->workload;
+		text_hex(why->cert->instance->id, IDENTITY_ID_LEN, instance);
 		r.instance = span_str(instance);
 	}
+	if (q.workload != NULL)
+		r.workload = span_str(q.workload->name);
 	a->deny.id = c->id;
 	a->deny.seq = denial_record(k, q.workload, &r);
-	decide_explain(&q, code, &a->deny);
+	decide_explain(&q, why->code, &a->deny);
 }
 
 static void
@@ -61,7 +73,7 @@ send_ticket(struct keeper *k, struct peer *p, const struct control *c, enum tick
 	struct wire_writer w;
 
 	if (tickets_new(&k->tickets, route, who, keeper_now_s(k), ticket) != ERR_OK) {
-		deny(k, p, c, "overloaded", NULL, 1);
+		deny(k, p, c, &(struct denied){ .code = "overloaded", .retry_after_s = 1 });
 		return;
 	}
 	w = channel_begin(p->channel, GK_TICKET);
@@ -83,10 +95,12 @@ refuse_enroll(struct keeper *k, struct peer *p, const struct control *c)
 	}
 	if (k->failed_enrolls < ENROLL_FAILURES_MAX) {
 		k->failed_enrolls++;
-		deny(k, p, c, "enroll_refused", NULL, 0);
+		deny(k, p, c, &(struct denied){ .code = "enroll_refused" });
 		return;
 	}
-	deny(k, p, c, "enroll_rate", NULL, (uint32_t)(k->failed_since_s + 60 - now_s));
+	deny(k, p, c,
+	    &(struct denied){ .code = "enroll_rate",
+		.retry_after_s = (uint32_t)(k->failed_since_s + 60 - now_s) });
 }
 
 static void
@@ -97,6 +111,12 @@ ask_enroll(struct keeper *k, struct peer *p, const struct control *c)
 
 	if (c->enroll_key.len == ENROLL_KEY_LEN)
 		en = identity_enrollment_of_key(&k->identity, c->enroll_key);
+	if (en != NULL && en->expires_s > keeper_now_s(k) &&
+	    en->workload->state == WORKLOAD_SUSPENDED) {
+		deny(k, p, c,
+		    &(struct denied){ .code = "workload_suspended", .workload = en->workload });
+		return;
+	}
 	if (en == NULL || en->expires_s <= keeper_now_s(k) ||
 	    en->workload->state != WORKLOAD_ACTIVE) {
 		refuse_enroll(k, p, c);
@@ -123,11 +143,13 @@ control_request(struct keeper *k, struct peer *p, const struct control *c)
 	if (c->has_serial)
 		cert = identity_certificate(&k->identity, c->serial);
 	if (k->clock_ahead || k->audit_failing) {
-		deny(k, p, c, keeper_not_ready_code(k), cert, 1);
+		deny(k, p, c,
+		    &(struct denied){
+			.code = keeper_not_ready_code(k), .cert = cert, .retry_after_s = 1 });
 		return;
 	}
 	if (route == ROUTE_NONE) {
-		deny(k, p, c, "no_route", cert, 0);
+		deny(k, p, c, &(struct denied){ .code = "no_route", .cert = cert });
 		return;
 	}
 	if (route == ROUTE_ENROLL) {
@@ -136,7 +158,9 @@ control_request(struct keeper *k, struct peer *p, const struct control *c)
 	}
 	refusal = identity_refusal(cert, keeper_now_s(k));
 	if (!usable(refusal)) {
-		deny(k, p, c, c->has_serial ? refusal : "no_certificate", cert, 0);
+		deny(k, p, c,
+		    &(struct denied){
+			.code = c->has_serial ? refusal : "no_certificate", .cert = cert });
 		return;
 	}
 	identity_seen(cert, keeper_now_s(k));

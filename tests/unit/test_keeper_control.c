@@ -166,7 +166,7 @@ test_suspended(void)
 	rig_enroll("two", serial);
 	must(rig_enrollment("two", false, 0, key) == ERR_OK);
 	identity_workload(&rig.k->identity, "two")->state = WORKLOAD_SUSPENDED;
-	is_control_denied("POST", "/v1/enroll", NULL, key_span(key), "enroll_refused");
+	is_control_denied("POST", "/v1/enroll", NULL, key_span(key), "workload_suspended");
 	is_err(rig_control("POST", "/v1/renew", serial, SPAN_NONE, ticket, &deny), ERR_OK,
 	    "a suspended workload may renew");
 	is_err(rig_issue(EK_RENEW, ticket, serial, &issued), ERR_OK,
