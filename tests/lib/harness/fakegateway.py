@@ -79,15 +79,17 @@ class FakeGateway:
                 raw, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
+            threading.Thread(target=self.serve, args=(raw, listener), daemon=True).start()
 
     def stop(self):
         """Gone, with all its connections; listen() brings it back."""
-        if self.listener:
-            self.listener.shutdown(socket.SHUT_RDWR)
-            self.listener.close()
-            self.listener = None
-        for s in list(self.live):
+        with self.lock:
+            listener, self.listener = self.listener, None
+            live = list(self.live)
+        if listener:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        for s in live:
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -104,7 +106,7 @@ class FakeGateway:
             ctx.set_alpn_protocols(self.alpn)
         return ctx
 
-    def serve(self, raw):
+    def serve(self, raw, listener):
         conn = raw
         with self.lock:
             self.connections += 1
@@ -116,6 +118,8 @@ class FakeGateway:
             with self.lock:
                 self.live.add(conn)
                 self.live.discard(raw)
+                if self.listener is not listener:  # stopped during the handshake
+                    return
             if conn.selected_alpn_protocol() == "sidekey-forward":
                 if self.on_connect:
                     self.on_connect(conn)
