@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/gateway/control.h"
+#include "broker/gateway/crowd.h"
 #include "broker/gateway/keeperlink.h"
 #include "broker/gateway/share.h"
 #include "common/clock.h"
@@ -39,8 +40,7 @@ conn_close(struct conn *c, bool clean, const char *outcome)
 
 	if (c->state == CONN_CLOSED)
 		return;
-	if (c->state == CONN_HANDSHAKE)
-		c->gw->handshake_count--;
+	crowd_leave(c);
 	c->state = CONN_CLOSED; /* first: what ops does must not come back here */
 	c->ops = NULL;
 	if (ops != NULL)
@@ -309,7 +309,8 @@ retire_at(const struct tls_peer *p)
 static void
 shaken(struct conn *c)
 {
-	c->gw->handshake_count--;
+	if (c->peer.present)
+		crowd_leave(c);
 	c->state = CONN_HEAD;
 	c->alpn = tls_server_alpn(c->stream.ssl);
 	c->retire_s = retire_at(&c->peer);
@@ -453,8 +454,8 @@ conn_start(struct gateway *g, int fd)
 	struct conn *c;
 	int on = 1;
 
-	if (g->cert.tls == NULL || g->conn_count >= CONN_MAX ||
-	    g->handshake_count >= CONN_HANDSHAKES_MAX) {
+	crowd_make_room(g);
+	if (g->cert.tls == NULL || g->conn_count >= CONN_MAX) {
 		say_not_ready(fd);
 		return;
 	}
@@ -469,6 +470,6 @@ conn_start(struct gateway *g, int fd)
 	g->conns = c;
 	if (++g->conn_count > g->conn_peak)
 		g->conn_peak = g->conn_count;
-	g->handshake_count++;
+	crowd_enter(c);
 	deadline_set(&c->deadlines, DEADLINE_PHASE, HANDSHAKE_MS);
 }

@@ -3,7 +3,7 @@
  * serves its route. Process: gateway.   Owns: itself; freed at the end of the turn in which it was
  * closed. Secrets: a head may hold what the client took for a credential (a placeholder), or an
  * enrollment key; wiped when the request ends. Limits: CONN_MAX, CONN_SHARE_MAX,
- * CONN_HANDSHAKES_MAX, HTTP1_HEAD_MAX, the deadlines of limits.h. Failure: a connection that breaks
+ * CONN_STRANGERS_MAX, HTTP1_HEAD_MAX, the deadlines of limits.h. Failure: a connection that breaks
  * a rule gets one answer, if it can still read one, and is closed.
  */
 #ifndef GATEWAY_CONN_H
@@ -38,6 +38,8 @@ struct conn_ops {
 struct conn {
 	struct gateway *gw;
 	struct conn *prev, *next;
+	struct conn *older, *newer; /* crowd.c */
+	bool stranger;
 	struct stream stream;
 	struct deadlines deadlines;
 	enum conn_state state;

@@ -42,7 +42,8 @@ struct gateway {
 	/* connections (conn.c) */
 	struct conn *conns;  /* all that are open */
 	struct conn *buried; /* closed; freed at the end of the turn */
-	uint32_t conn_count, handshake_count;
+	struct conn *oldest_stranger, *newest_stranger; /* crowd.c */
+	uint32_t conn_count, stranger_count;
 	uint32_t conn_peak; /* since memory was last given back */
 	struct share *shares;
 	bool draining;

@@ -11,7 +11,7 @@
 #define CONN_SHARE_MAX                                                                             \
 	4850 /* of one workload: half, so that no one workload can fill the house                  \
 	      */
-#define CONN_HANDSHAKES_MAX 512 /* that have not shown who they are yet */
+#define CONN_STRANGERS_MAX 512 /* that have not shown who they are; beyond it the oldest goes */
 #define CONN_TRIM_MIN 128   /* after so many at once, and half of them gone, memory is given back */
 #define ACCEPT_BATCH_MAX 32 /* accepted in one loop turn; the rest come in the next */
 
