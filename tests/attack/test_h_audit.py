@@ -92,12 +92,22 @@ def at(lines, event, nth=0, **want):
     raise LookupError(event)
 
 
+def interval(lines):
+    """(first line, checkpoint, a decision in the middle) of the first interval that holds some decisions."""
+    ends = [0] + [i for i, line in enumerate(lines) if json.loads(line)["event"] == "checkpoint"]
+    for before, end in zip(ends, ends[1:]):
+        allowed = [i for i in range(before, end - 2) if json.loads(lines[i]).get("decision") == "allow" and "target" in json.loads(lines[i])]
+        if before > 0 and len(allowed) >= 3:
+            return before + 1, end, allowed[2]
+    raise LookupError("no interval with three decisions")
+
+
 def edits(copy):
     """[(name, change(segments) -> (segment, line) that verify must name, or None)]; lines count from 1."""
     first = next(iter(copy.good))
     lines = copy.good[first]
-    allow, deny, cp = at(lines, "decide", 2), at(lines, "decide", 0, decision="deny"), at(lines, "checkpoint", 1)
-    finish, start = at(lines, "finish", 1), at(lines, "checkpoint") + 1
+    start, cp, allow = interval(lines)
+    deny, finish = at(lines, "decide", 0, decision="deny"), at(lines, "finish", 1)
 
     def swap_text(i, old, new):
         def change(seg):
@@ -133,24 +143,21 @@ def edits(copy):
         ("a whole interval deleted", edit(start, lambda x, i: x[:i] + x[cp + 1:])), ("the header deleted", edit(0, lambda x, i: x[1:])), ("two headers", edit(0, lambda x, i: [x[0]] + x, 1)),
         ("a header with another number", edit(0, lambda x, i: [x[0].replace(b'"segment":1', b'"segment":2')] + x[1:])),
     ]
-    return rows + segment_edits(copy, cp)
+    return rows + segment_edits(copy, start, cp)
 
 
-def forged(copy, seg, cp):
+def forge_interval(lines, start, cp):
     """The key of an interval is published by its end: all of it is made anew, as if nothing else had ever been. What is not ours is the signature."""
-    lines = seg[next(iter(seg))]
     key = bytes.fromhex(json.loads(lines[cp])["key"])
-    before = at(lines, "checkpoint")
-    prev = bytes.fromhex(json.loads(lines[before])["mac"])
-    for i in range(before + 1, cp + 1):
-        body = lines[i][:lines[i].index(b',"mac":')].replace(b'"coder"', b'"codes"')
+    prev = bytes.fromhex(json.loads(lines[start - 1])["mac"])
+    for i in range(start, cp + 1):
+        body, mark, tail = lines[i].partition(b',"mac":"')
+        body = body.replace(b'"coder"', b'"codes"')
         prev = hashlib.blake2b(prev + body, digest_size=32, key=key).digest()
-        tail = lines[i][lines[i].index(b',"mac":') + 8 + 64:]
-        lines[i] = body + b',"mac":"' + prev.hex().encode() + tail
-    return lines
+        lines[i] = body + mark + prev.hex().encode() + tail[64:]
 
 
-def segment_edits(copy, cp):
+def segment_edits(copy, start, cp):
     one, two = list(copy.good)[:2]
 
     def swapped(seg):
@@ -162,7 +169,7 @@ def segment_edits(copy, cp):
         return None  # somewhere: which of the two is wrong cannot be known
 
     def forge(seg):
-        forged(copy, seg, cp)
+        forge_interval(seg[one], start, cp)
         return one, cp + 1
 
     def twice(seg):
@@ -558,7 +565,7 @@ def flood(t, s):
     b, log = s.b, oracle.Log(s.b)
     b.workload("other")
     other = workload.Workload(b.enroll("other"))
-    time.sleep(1)
+    time.sleep(2.5)  # until what was folded before is counted
     log.mark()
     base, size = oracle.Baseline(b), sum(os.path.getsize(f"{b.state}/audit/{n}") for n in os.listdir(f"{b.state}/audit"))
     c, n, begin = s.w.connect(), 3000, time.monotonic()
