@@ -1,6 +1,8 @@
 """A workload that speaks to the gateway by itself: enrolls, keeps its certificate, sends raw bytes over mTLS."""
+import atexit
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -145,6 +147,7 @@ class Workload:
 
     def __init__(self, enroll_path, enroll=True):
         self.dir = tempfile.mkdtemp(prefix="sidekey-workload-")
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         with open(enroll_path) as f:
             self.conf = json.load(f)
         self.ca = f"{self.dir}/ca.pem"
