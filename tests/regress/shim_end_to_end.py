@@ -244,11 +244,15 @@ def empty_root(t, st, enroll, tcp):
     shutil.rmtree(root)
 
 
-def main(t):
-    threading.excepthook = lambda _: None
+def short_lives(t):
     with stage.Stage(handler, yaml="certificate_ttl: 6s\n") as st:
         renewal(t, st, st.b.enroll("coder", "--reusable"))
         t.is_(oracle.can(stage.KEY, st.b), "", "CAN")
+
+
+def main(t):
+    threading.excepthook = lambda _: None
+    meanwhile = tap.Later(short_lives)
     with stage.Stage(handler) as st:
         enroll = st.b.enroll("coder", "--reusable", "--cap", "9")
         for part in (variables, exits, given_back):
@@ -267,6 +271,7 @@ def main(t):
             traffic(t, st, s)
         given_back(t, st, enroll)
         empty_root(t, st, enroll, tcp=True)
+    meanwhile.tell(t)
 
 
 tap.Tap().run(main)

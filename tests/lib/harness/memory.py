@@ -4,7 +4,7 @@ import re
 
 from . import oracle
 
-PIECE = 8  # bytes; whatever is left and twice as long holds one of the pieces whole
+PIECE = 8  # bytes; what is left and twice as long, or three times in another spelling, holds one of the pieces whole
 PAGE = 4096
 EMPTY = bytes(PAGE)
 REGION_MAX = 1 << 30  # a sanitizer's shadow is larger, and no memory of the program
@@ -18,7 +18,7 @@ def pieces(secret, fixed=0):
     """{piece: spelling}. The first `fixed` characters are no secret (sk-ant-api03-)."""
     found = {}
     for name, form in oracle.spellings(secret[fixed:]).items():
-        for i in range(0, len(form) - PIECE + 1, PIECE):
+        for i in range(0, len(form) - PIECE + 1, PIECE if name == "raw" else 2 * PIECE):
             found.setdefault(form[i:i + PIECE], name)
     return found
 

@@ -1,5 +1,6 @@
 """TAP for the black-box tests: ok(), bail(), done(). One test program, one Tap."""
 import sys
+import threading
 import traceback
 
 
@@ -32,3 +33,30 @@ class Tap:
         except Exception:
             self.ok(False, "the test program ends by itself", traceback.format_exc())
         self.done()
+
+
+class Later:
+    """Runs fn(tap) beside the test, whose numbers stay in order: tell() waits for it and says what it found."""
+
+    def __init__(self, fn):
+        self.said = []
+        self.thread = threading.Thread(target=self.run, args=(fn,))
+        self.thread.start()
+
+    def run(self, fn):
+        try:
+            fn(self)
+        except Exception:
+            self.ok(False, "what runs beside the test ends by itself", traceback.format_exc())
+
+    def ok(self, good, what, detail=""):
+        self.said.append((good, what, detail))
+        return bool(good)
+
+    def is_(self, got, want, what):
+        return self.ok(got == want, what, f"got  {got!r}\nwant {want!r}")
+
+    def tell(self, t):
+        self.thread.join()
+        for one in self.said:
+            t.ok(*one)
