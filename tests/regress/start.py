@@ -112,7 +112,11 @@ def restarts(t):
         for role in ("edge", "admin", "gateway", "keeper"):
             pid = b.pids()[role][0]
             os.kill(pid, signal.SIGKILL)
-            broker.wait_for(lambda: pid not in b.pids().get(role, [pid]) and len(b.pids()[role]) == len(pids[role]), f"a new {role}")
+
+            def replaced():
+                now = b.pids().get(role, [])
+                return pid not in now and len(now) == len(pids[role])
+            broker.wait_for(replaced, f"a new {role}")
             broker.wait_for(b.ready, f"ready after the {role} died", 20)
             t.ok(True, f"a killed {role} is started again")
             addr = f"unix:{b.run}/gateway.sock"

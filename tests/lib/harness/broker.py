@@ -134,8 +134,11 @@ class Broker:
         found = {}
         with open(f"/proc/{self.proc.pid}/task/{self.proc.pid}/children") as f:
             for pid in f.read().split():
-                with open(f"/proc/{pid}/cmdline", "rb") as c:
-                    argv = c.read().split(b"\0")
+                try:
+                    with open(f"/proc/{pid}/cmdline", "rb") as c:
+                        argv = c.read().split(b"\0")
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # reaped since it was listed
                 found.setdefault(argv[1].decode() if len(argv) > 2 else argv[0].decode(), []).append(int(pid))
         return found
 
