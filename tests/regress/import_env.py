@@ -92,7 +92,7 @@ def main(t):
         enroll = b.enroll("agent", "--reusable")
         env = dict(line.split("=", 1) for line in compose(new, "$(env)")[1].splitlines() if "=" in line)
         p = subprocess.run(shim.command(enroll, "/usr/bin/python3", "-c", AGENT, prefix=b.prefix), capture_output=True, text=True, timeout=30, cwd=stack,
-                           env={"PATH": "/usr/bin:/bin", **{k: v for k, v in env.items() if k in (*KEYS, "LOG_LEVEL", "GREETING")}})
+                           env={**shim.ENV, **{k: v for k, v in env.items() if k in (*KEYS, "LOG_LEVEL", "GREETING")}})
         t.is_(p.returncode, 0, "the agent runs with the new file, the old one is gone")
         if p.returncode != 0:
             t.ok(False, "(what it said)", p.stderr)
@@ -107,7 +107,7 @@ def main(t):
         t.is_(got, want, "each API got its own key, in its own way")
         t.is_(sorted(r.line for r in up.requests), sorted(["POST /v1/messages HTTP/1.1"] * 2 + ["POST /v1/chat/completions HTTP/1.1", "GET /repos/acme/site/issues HTTP/1.1",
               "GET /res/v1/web/search?q=x HTTP/1.1", "GET /customers HTTP/1.1"]), "and the request that was meant")
-        bare = subprocess.run(shim.command(enroll, "sh", "-c", "curl -sS -o /dev/null -w '%{http_code}' -X DELETE $SIDEKEY_URL/p/github/repos/acme/site", prefix=b.prefix), capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}, cwd=stack)
+        bare = subprocess.run(shim.command(enroll, "sh", "-c", "curl -sS -o /dev/null -w '%{http_code}' -X DELETE $SIDEKEY_URL/p/github/repos/acme/site", prefix=b.prefix), capture_output=True, text=True, env=shim.ENV, cwd=stack)
         t.is_(bare.stdout, "403", "what the imported policy does not allow is refused")
 
         for name in ("anthropic-api-key", "crm-key"):

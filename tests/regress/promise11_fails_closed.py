@@ -78,7 +78,7 @@ def sealed(t):
         b.cli("seal")
         lines = stops(t, b, "a sealed broker", enroll, "sealed", "gave up after 1 s", wait="1s")
         t.ok(any("waiting" in line and "sealed" in line for line in lines), "it says that it waits for that", lines)
-        p = subprocess.Popen(shim.command(once, *RAN, prefix=b.prefix, wait="20s"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]})
+        p = subprocess.Popen(shim.command(once, *RAN, prefix=b.prefix, wait="20s"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=shim.ENV)
         first = p.stderr.readline()
         b.cli("unseal", stdin="correct horse battery\n")
         out, err = p.communicate(timeout=20)
@@ -130,6 +130,9 @@ def kernel(t, s):
     for what, deny, words in (("it cannot close itself to others", ["prctl:4=EPERM"], ["protecting this process"]), ("no_new_privs is refused", ["prctl:38=EPERM"], ["protecting this process"]),
                               ("core files cannot be forbidden", ["setrlimit=EPERM", "prlimit64=EPERM"], ["protecting this process"]), ("descriptors cannot be closed", ["close_range=ENOSYS"], []),
                               ("memory cannot be locked", ["mlock=ENOMEM"], ["locked memory"])):
+        if shim.SANITIZED and deny[0] in ("setrlimit=EPERM", "mlock=ENOMEM"):  # its runtime asks for the one, and takes the other's place
+            t.ok(True, f"{what} # SKIP sanitized")
+            continue
         stops(t, b, f"{what}: it does not start", once, *words, deny=deny)
     # Behind the start of the program nothing may fail open either: the command ends before it did anything, or is never begun.
     reusable = b.enroll("coder", "--reusable", "--cap", "4")

