@@ -113,6 +113,7 @@ def refused(t, s):
                               ("two keys of one name", open(good).read().replace('{', '{"key":"' + "A" * 43 + '",', 1), ())):
         stops(t, b, f"an enrollment file that is {what}", put(b, "file.json", text), "file.json", *words)
     stops(t, b, "a file that cannot be read", put(b, "closed.json", "{}", mode=0), "closed.json", *(["ermission denied"] if b.prefix or os.geteuid() != 0 else []))
+    os.unlink(f"{b.dir}/changed/closed.json")
     stops(t, b, "a folder in its place", f"{b.dir}/changed", "changed")
     stops(t, b, "no file", f"{b.dir}/nowhere.json", "nowhere.json", "No such file")
     os.mkfifo(f"{b.dir}/pipe")
