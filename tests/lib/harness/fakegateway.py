@@ -1,8 +1,10 @@
 """A gateway in Python, as good or bad as a test wants it: what the shim meets before, beside and instead of the real one."""
+import atexit
 import base64
 import json
 import os
 import select
+import shutil
 import socket
 import ssl
 import subprocess
@@ -28,6 +30,7 @@ class FakeGateway:
 
     def __init__(self, tcp=None, ca=None, uri=GATEWAY_URI, ext=LEAF, subject="/", listen=True):
         self.dir = tempfile.mkdtemp(prefix="sidekey-fakegw-")
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         os.chmod(self.dir, 0o755)
         self.ca = ca or pki.Ca(self.dir)
         self.cert, self.key = self.ca.leaf("gateway", uri, ext=ext, subject=subject)
