@@ -250,6 +250,8 @@ flush_later(void *arg)
 	channel_flush(ch);
 }
 
+/* Never sends by itself: a send may end the link, and whoever writes still holds it. Without memory
+ * to wait for the end of the turn the next one does it, as when there is room again. */
 static void
 plan_flush(struct channel *ch)
 {
@@ -257,7 +259,7 @@ plan_flush(struct channel *ch)
 		return;
 	ch->flush_due = loop_defer(ch->loop, flush_later, ch) == ERR_OK;
 	if (!ch->flush_due)
-		channel_flush(ch); /* no memory to wait for the end of the turn */
+		(void)!loop_want(ch->loop, &ch->watch, EPOLLIN | EPOLLOUT);
 }
 
 enum err
