@@ -80,10 +80,7 @@ prepare(struct gateway *g, struct child *c)
 	g->plain = (struct buf)BUF_MAX(STREAM_OUT_MAX);
 	g->upstreams.loop = g->loop;
 	ask_init(&g->asks, g->loop);
-	e = secret_arena_init(GATEWAY_ARENA_SIZE);
-	if (e != ERR_OK)
-		log_fatal("cannot lock %u bytes of memory for secrets: %s", GATEWAY_ARENA_SIZE,
-		    err_name(e));
+	child_secret_arena(c, GATEWAY_ARENA_SIZE);
 	e = resolve_new(g->loop, &g->upstreams.resolver);
 	if (e != ERR_OK)
 		log_fatal("cannot start the DNS resolver: %s", err_name(e));

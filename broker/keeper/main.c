@@ -99,21 +99,6 @@ read_settings(struct child *c, struct keeper_settings *s)
 	s->accept_clock = accept != NULL && strcmp(accept, "1") == 0;
 }
 
-static void
-make_arena(struct child *c)
-{
-	bool warn = strcmp(child_setting_need(c, "memlock"), "warn") == 0;
-
-	if (secret_arena_init(ARENA_LEN) == ERR_OK)
-		return;
-	if (!warn)
-		child_hopeless("memory for secrets cannot be locked: raise the memlock limit to 8 "
-			       "MiB, or set memlock: warn in sidekey.yaml");
-	log_warn("memory for secrets is not locked: it may be written to swap");
-	if (secret_arena_init_unlocked(ARENA_LEN) != ERR_OK)
-		log_fatal("no memory");
-}
-
 /* The last thing that needs a file outside of the state directory. NULL: stays sealed. */
 static struct secret *
 read_kek(struct child *c)
@@ -199,7 +184,7 @@ main(int argc, char **argv)
 	if (k == NULL || crypto_init() != ERR_OK)
 		log_fatal("no memory");
 	read_settings(c, &k->settings);
-	make_arena(c);
+	child_secret_arena(c, ARENA_LEN);
 	kek = read_kek(c);
 	child_confine(c);
 	k->loop = child_loop(c);

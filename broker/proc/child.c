@@ -12,12 +12,13 @@
 #include "broker/proc/sandbox.h"
 #include "broker/proc/signals.h"
 #include "common/log.h"
+#include "common/secret.h"
 #include "common/sys.h"
 #include "common/text.h"
 
 #define STATUS_USAGE 2
 #define SUPERVISOR_QUEUE_MAX 4096 /* SUP_READY is all that we ever say */
-#define KEEPER_MEMLOCK (64u << 20)
+#define MEMLOCK_WANTED (64u << 20)
 
 struct child {
 	enum role role;
@@ -74,7 +75,7 @@ give_up_privileges(const struct child *c)
 
 	/* a memory lock may need a capability, so it comes before they go */
 	if (c->role == ROLE_KEEPER || c->role == ROLE_GATEWAY)
-		(void)drop_memlock_raise(KEEPER_MEMLOCK);
+		(void)drop_memlock_raise(MEMLOCK_WANTED);
 	if (drop_capabilities(0) != ERR_OK || drop_inspection() != ERR_OK)
 		log_fatal("privileges cannot be given up");
 	if (c->role == ROLE_GATEWAY && drop_nofile_raise(&count) != ERR_OK)
@@ -219,6 +220,21 @@ child_setting_u64(const struct child *c, const char *name, uint64_t max)
 	if (text_u64(span_str(child_setting_need(c, name)), max, &n) != ERR_OK)
 		log_fatal("setting %s is not a number up to %llu", name, (unsigned long long)max);
 	return n;
+}
+
+void
+child_secret_arena(const struct child *c, size_t bytes)
+{
+	bool warn = strcmp(child_setting_need(c, "memlock"), "warn") == 0;
+
+	if (secret_arena_init(bytes) == ERR_OK)
+		return;
+	if (!warn)
+		child_hopeless("memory for secrets cannot be locked: raise the memlock limit to 8 "
+			       "MiB, or set memlock: warn in sidekey.yaml");
+	log_warn("memory for secrets is not locked: it may be written to swap");
+	if (secret_arena_init_unlocked(bytes) != ERR_OK)
+		log_fatal("no memory");
 }
 
 static size_t

@@ -88,6 +88,10 @@ const char *child_setting_need(const struct child *c, const char *name);
 /* A needed decimal number, at most max; fatal otherwise. */
 uint64_t child_setting_u64(const struct child *c, const char *name, uint64_t max);
 
+/* The arena for secrets, bytes long. Memory that cannot be locked ends the process as hopeless, or
+ * is warned of where the operator said `memlock: warn`. Before child_confine(). */
+void child_secret_arena(const struct child *c, size_t bytes);
+
 /* Landlock with the role's paths, then seccomp with the role's list: after it only these work. A
  * missing Landlock is logged and remembered, all else that fails is fatal. */
 void child_confine(struct child *c);
