@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "broker/gateway/conn.h"
+#include "broker/gateway/listen.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/sys.h"
@@ -147,6 +148,7 @@ on_cert(struct gateway *g, struct wire_reader *r)
 	left_s = not_after_s - clock_wall_s();
 	log_info("server certificate in use, valid for %lld s", (long long)left_s);
 	cert_timer(g, left_s > 2 ? left_s * 500 : SERVER_CERT_RETRY_MS);
+	listen_open(g);
 	return ERR_OK;
 }
 
@@ -163,6 +165,8 @@ on_state(struct gateway *g, struct wire_reader *r)
 	g->ready = (enum ready_state)ready;
 	if (g->cert.tls == NULL && ready != READY_NOT && ready != READY_SEALED)
 		ask_certificate(g);
+	if (ready != READY_YES && ready != READY_NO_RULES)
+		listen_open(g); /* no certificate comes now: whoever connects is told, not held */
 	if (g->config == NULL ? g->announced_generation != 0
 			      : g->config->generation != g->announced_generation)
 		ask_config(g);

@@ -12,8 +12,10 @@
 
 #define LISTENERS_MAX 8
 
-/* Takes fd. */
+/* Takes fd. Nobody is let in before listen_open(): clients wait in the kernel's queue. */
 void listen_add(struct gateway *g, int fd);
+/* There is a certificate, or the keeper said that there will be none for now. */
+void listen_open(struct gateway *g);
 void listen_stop(struct gateway *g);
 
 #endif
