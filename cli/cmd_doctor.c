@@ -78,6 +78,24 @@ check_socket(struct doctor *d, const char *name, bool private)
 }
 
 static void
+check_rules(struct doctor *d)
+{
+	const char *error = admin_text(d->status, "rules_error");
+	long long generation = admin_number(d->status, "generation");
+
+	if (error[0] != '\0' && generation != 0)
+		find(d, FINDING_BAD, "rules",
+		    "the files are refused; in force are the last good ones, digest %s: %s",
+		    admin_text(d->status, "rules_digest"), error);
+	else if (error[0] != '\0')
+		find(
+		    d, FINDING_BAD, "rules", "the files are refused, none are in force: %s", error);
+	else if (generation != 0)
+		find(d, FINDING_GOOD, "rules", "generation %lld, digest %s", generation,
+		    admin_text(d->status, "rules_digest"));
+}
+
+static void
 check_broker(struct doctor *d)
 {
 	const char *ready = admin_text(d->status, "ready");
@@ -93,13 +111,7 @@ check_broker(struct doctor *d)
 		find(d, FINDING_GOOD, "broker", "ready");
 	if (admin_number(d->status, "gateways") == 0)
 		find(d, FINDING_BAD, "gateway", "none is running; the log of sidekeyd says why");
-	if (admin_text(d->status, "rules_error")[0] != '\0')
-		find(d, FINDING_BAD, "rules", "the last load failed, older rules are in force: %s",
-		    admin_text(d->status, "rules_error"));
-	else
-		find(d, FINDING_GOOD, "rules", "generation %lld, digest %s",
-		    (long long)admin_number(d->status, "generation"),
-		    admin_text(d->status, "rules_digest"));
+	check_rules(d);
 	if (admin_number(d->status, "exposed_secrets") > 0)
 		find(d, FINDING_WEAK, "secrets",
 		    "%lld came out of files that others could read; rotate them at the provider: "

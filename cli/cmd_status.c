@@ -78,6 +78,25 @@ print_keys(const json_t *j)
 	(void)printf("\n");
 }
 
+/* By digest: what is in force need not be what lies in the folder. */
+static void
+print_rules(const json_t *j)
+{
+	const char *error = admin_text(j, "rules_error");
+	long long generation = admin_number(j, "generation");
+
+	if (generation != 0)
+		(void)printf("%-14s generation %lld, digest %s\n", "rules", generation,
+		    admin_text(j, "rules_digest"));
+	else if (!admin_true(j, "sealed"))
+		print_line("rules", "none are in force");
+	if (error[0] != '\0')
+		(void)printf("%-14s the files are refused, %s: %s\n", "WARNING",
+		    generation != 0 ? "the last good rules stay in force"
+				    : "and there are no earlier rules",
+		    error);
+}
+
 static void
 print_status(const json_t *j)
 {
@@ -96,9 +115,7 @@ print_status(const json_t *j)
 	}
 	print_count(j, "gateways", "gateways");
 	print_count(j, "restarts", "restarts");
-	print_count(j, "rules", "generation");
-	print_line("digest", admin_text(j, "rules_digest"));
-	print_line("WARNING", admin_text(j, "rules_error"));
+	print_rules(j);
 	if (!admin_true(j, "landlock"))
 		print_line("WARNING", "no Landlock here: the walls between the processes are "
 				      "thinner (sidekey doctor)");

@@ -158,19 +158,34 @@ record_not_done(struct keeper *k, enum err e)
 	keeper_record_fact(k, &r);
 }
 
+/* Behind the transaction. */
+static enum err
+committed(struct keeper *k, enum err e)
+{
+	if (e == ERR_IO)
+		log_fatal("the store cannot be written; it is read anew at the next start");
+	if (e == ERR_OK)
+		audit_revision(k->audit, kv_revision(k->kv), keeper_now_s(k));
+	return e;
+}
+
 enum err
 keeper_commit_plain(struct keeper *k, struct txn *t)
+{
+	if (keeper_sync(k) != ERR_OK)
+		return ERR_IO;
+	return committed(k, txn_commit(t, k->kv, audit_durable_seq(k->audit)));
+}
+
+enum err
+keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count)
 {
 	enum err e = keeper_sync(k);
 
 	if (e == ERR_OK)
-		e = txn_commit(t, k->kv, audit_durable_seq(k->audit));
-	else
-		e = ERR_IO;
-	if (e == ERR_IO && !k->audit_failing)
-		log_fatal("the store cannot be written; it is read anew at the next start");
-	if (e == ERR_OK)
-		audit_revision(k->audit, kv_revision(k->kv), keeper_now_s(k));
+		e = committed(k, kv_commit(k->kv, ops, count, audit_durable_seq(k->audit)));
+	if (e != ERR_OK)
+		record_not_done(k, e);
 	return e;
 }
 

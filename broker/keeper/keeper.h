@@ -24,13 +24,14 @@
 #include "broker/keeper/placeholder.h"
 #include "broker/keeper/policy.h"
 #include "broker/keeper/revoke.h"
+#include "broker/keeper/ruleset.h"
 #include "broker/keeper/secrets.h"
 #include "broker/keeper/store/kv.h"
 #include "broker/keeper/tickets.h"
 #include "broker/keeper/txn.h"
 #include "broker/keeper/unseal.h"
 
-#define KEY_CA "ca" /* the one row that is neither of identity.h nor of secrets.h */
+#define KEY_CA "ca" /* the one row that no part has for its own */
 
 struct keeper_settings {
 	char state_dir[1024];
@@ -50,7 +51,7 @@ struct keeper {
 	int64_t started_s;
 	uint32_t restarts; /* of other processes */
 	bool sealed, audit_failing, clock_ahead;
-	int rules_fd; /* sealed memfd of the rules in force, for after a seal; -1: none yet */
+	bool files_known; /* admin has said in this life whether the files' rules are good */
 	struct timer retry, tick, lazy_sync, rekey;
 
 	/* all below: only while unsealed */
@@ -63,6 +64,7 @@ struct keeper {
 	struct identity identity;
 	struct secrets secrets;
 	struct policies policies;
+	struct ruleset ruleset;
 	struct placeholders placeholders;
 	struct limits limits;
 	struct tickets tickets;
@@ -98,6 +100,7 @@ enum err keeper_sync(struct keeper *k) NODISCARD;
  * in an unknown state ends the process. What was recorded and did not happen is recorded as that
  * ("not_done"). */
 enum err keeper_commit(struct keeper *k, struct txn *t) NODISCARD;
+enum err keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count) NODISCARD;
 /* The same for rows that no record speaks of: nothing that anybody decided. */
 enum err keeper_commit_plain(struct keeper *k, struct txn *t) NODISCARD;
 

@@ -189,7 +189,6 @@ main(int argc, char **argv)
 	child_confine(c);
 	k->loop = child_loop(c);
 	k->sealed = true;
-	k->rules_fd = -1;
 	k->started_s = clock_wall_s();
 	k->settings.landlock = child_has_landlock(c);
 	(void)floor_init(&k->floor, 0, clock_wall_ms(), clock_mono_ms());

@@ -14,6 +14,7 @@ struct loading {
 	struct keeper *k;
 	struct txn orphans; /* rows of things that ended with their workload: deleted once the log
 			       is open */
+	struct buf rules;
 };
 
 static enum err
@@ -33,6 +34,8 @@ load_row(struct span key, uint64_t version, struct span plain, struct span seale
 	e = identity_load(&k->identity, key, plain, &orphan);
 	if (e == ERR_NOT_FOUND)
 		e = secrets_load(&k->secrets, key, plain);
+	if (e == ERR_NOT_FOUND)
+		e = ruleset_row(k, key, plain, &l->rules);
 	if (e == ERR_OK && orphan && l->orphans.count < ORPHANS_MAX) {
 		char text[KV_KEY_MAX + 1];
 
@@ -121,10 +124,17 @@ load(struct keeper *k, struct loading *l, char *why, size_t why_size)
 	return open_log(k, why, why_size);
 }
 
+static void
+loading_wipe(struct loading *l)
+{
+	txn_wipe(&l->orphans);
+	buf_wipe(&l->rules);
+}
+
 enum err
 keeper_open(struct keeper *k, struct keyring *ring, char *why, size_t why_size)
 {
-	struct loading l = { .k = k };
+	AUTO(loading_wipe) struct loading l = { .k = k, .rules = BUF_MAX(RULES_LEN_MAX) };
 	struct audit_record r = { .event = "keeper_start" };
 	enum err e;
 
@@ -136,18 +146,17 @@ keeper_open(struct keeper *k, struct keyring *ring, char *why, size_t why_size)
 		if (why[0] == '\0')
 			(void)snprintf(why, why_size, "The store cannot be read: %s.", err_name(e));
 		keeper_close(k);
-		txn_wipe(&l.orphans);
 		return e;
 	}
 	k->sealed = false;
 	k->audit_failing = false;
 	set_clock(k);
+	ruleset_restore(k, buf_span(&l.rules));
 	keeper_record_fact(k, &r);
 	k->first_seq = audit_seq(k->audit);
 	if (keeper_sync(k) == ERR_OK && l.orphans.count > 0 &&
 	    keeper_commit_plain(k, &l.orphans) != ERR_OK)
 		log_warn("rows of revoked workloads stay in the store until the next start");
-	txn_wipe(&l.orphans);
 	return ERR_OK;
 }
 
@@ -165,6 +174,7 @@ keeper_close(struct keeper *k)
 		tickets_close(&k->tickets);
 		placeholders_close(&k->placeholders);
 		identity_close(&k->identity);
+		ruleset_close(k);
 		policies_close(&k->policies);
 		secrets_close(&k->secrets);
 		intern_close(&k->upstream_names);

@@ -1,10 +1,7 @@
-#include <stdio.h>
 #include <string.h>
 
-#include "broker/keeper/control.h"
+#include "broker/keeper/keeper.h"
 #include "broker/keeper/ops.h"
-#include "common/log.h"
-#include "common/sys.h"
 #include "common/text.h"
 
 static void
@@ -54,47 +51,19 @@ ops_status(struct ask *a)
 	return ERR_OK;
 }
 
-static void
-record_rules(struct ask *a, const char *event, const char *why)
-{
-	struct keeper *k = a->keeper;
-	struct audit_record r = { .event = event,
-		.detail = span_str(why),
-		.rules_digest = policies_digest(&k->policies),
-		.has_uid = a->has_uid,
-		.uid = a->uid };
-
-	keeper_record_fact(k, &r);
-	(void)!keeper_sync(k); /* a log that fails is known by that, and then nothing is allowed */
-}
-
 static enum err
 on_rules_load(struct ask *a)
 {
-	struct keeper *k = a->keeper;
-	uint64_t before = policies_generation(&k->policies);
+	const struct policies *p = &a->keeper->policies;
 	enum err e;
 
 	if (wire_done(&a->in) != ERR_OK)
 		return ERR_PROTO;
-	e = policies_load(&k->policies, a->msg->fd, keeper_now_ms(k));
-	if (e != ERR_OK) {
-		log_error("policy not loaded: %s", k->policies.error);
-		record_rules(a, "rules_refused", k->policies.error);
-		return ask_refuse(a, e, "rules_refused", "what was in force stays in force", "%s",
-		    k->policies.error);
-	}
-	if (policies_generation(&k->policies) != before) {
-		sys_close(k->rules_fd);
-		k->rules_fd = a->msg->fd;
-		a->msg->fd = -1; /* taken */
-		control_learn_all(k);
-		record_rules(a, "rules_load", "");
-		keeper_tell_state(k);
-		ops_gateway_serve_waiting(k);
-	}
-	wire_put_u64(&a->out, policies_generation(&k->policies));
-	wire_put_fixed(&a->out, policies_digest(&k->policies), HASH_LEN);
+	e = ruleset_load(a, a->msg->fd);
+	if (e != ERR_OK)
+		return e;
+	wire_put_u64(&a->out, policies_generation(p));
+	wire_put_fixed(&a->out, policies_digest(p), HASH_LEN);
 	return ERR_OK;
 }
 
@@ -106,8 +75,7 @@ on_rules_bad(struct ask *a)
 	wire_str(&a->in, why, sizeof why);
 	if (wire_done(&a->in) != ERR_OK)
 		return ERR_PROTO;
-	policies_fail(&a->keeper->policies, why);
-	record_rules(a, "rules_refused", why);
+	ruleset_bad(a, why);
 	return ERR_OK;
 }
 

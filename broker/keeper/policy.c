@@ -25,8 +25,8 @@ struct policy_set {
 	struct rules nothing;	       /* for a workload that no policy names */
 };
 
-static void
-set_free(struct policy_set *s)
+void
+policies_drop(struct policy_set *s)
 {
 	size_t cursor = 0;
 	struct view *v;
@@ -47,22 +47,23 @@ set_free(struct policy_set *s)
 static void
 set_freep(struct policy_set **s)
 {
-	set_free(*s);
+	policies_drop(*s);
 }
 
 void
 policies_init(struct policies *p, struct intern *upstream_names, const struct secrets *secrets,
     const struct secret *hash_key)
 {
-	*p = (struct policies){
-		.upstream_names = upstream_names, .secrets = secrets, .hash_key = hash_key
-	};
+	p->now = NULL;
+	p->upstream_names = upstream_names;
+	p->secrets = secrets;
+	p->hash_key = hash_key;
 }
 
 void
 policies_close(struct policies *p)
 {
-	set_free(p->now);
+	policies_drop(p->now);
 	p->now = NULL;
 }
 
@@ -210,25 +211,32 @@ set_build(struct policies *p, struct span bytes, int64_t now_ms, struct policy_s
 }
 
 enum err
-policies_load(struct policies *p, int fd, int64_t now_ms)
+policies_build(struct policies *p, struct span bytes, int64_t now_ms, struct policy_set **ret_s)
 {
-	AUTO(buf_wipe) struct buf bytes = BUF_MAX(RULES_LEN_MAX);
 	struct policy_set *s = NULL;
-	enum err e = policy_fd_read(fd, &bytes);
+	enum err e = set_build(p, bytes, now_ms, &s);
 
 	if (e != ERR_OK)
-		return read_error(p, "did not arrive whole", e);
-	e = set_build(p, buf_span(&bytes), now_ms, &s);
-	if (e != ERR_OK)
 		return e;
-	p->error[0] = '\0';
 	if (p->now != NULL && memcmp(p->now->digest, s->digest, HASH_LEN) == 0) {
-		set_free(s); /* the same again: gateways need not fetch it */
-		return ERR_OK;
+		policies_drop(s); /* the same again: gateways need not fetch it */
+		s = NULL;
 	}
-	set_free(p->now);
-	p->now = s;
+	*ret_s = s;
 	return ERR_OK;
+}
+
+void
+policies_use(struct policies *p, struct policy_set *s)
+{
+	policies_drop(p->now);
+	p->now = s;
+}
+
+const uint8_t *
+policies_set_digest(const struct policy_set *s)
+{
+	return s->digest;
 }
 
 void

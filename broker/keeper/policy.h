@@ -6,8 +6,8 @@
  *          get.
  * Secrets: none; it names secrets.
  * Limits: those of rules.h.
- * Failure: ERR_PROTO (no sealed memfd), ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND (a secret that is
- *          used does not exist); what was in force stays.
+ * Failure: ERR_SYNTAX, ERR_LIMIT, ERR_NOT_FOUND (a secret that is used does not exist); what was
+ *          in force stays.
  */
 #ifndef KEEPER_POLICY_H
 #define KEEPER_POLICY_H
@@ -24,18 +24,23 @@ struct policies {
 	struct intern *upstream_names;
 	const struct secrets *secrets;
 	const struct secret *hash_key;
-	char error[HINT_LEN_MAX + 1]; /* of the last load that failed; "" if none since */
+	char error[HINT_LEN_MAX + 1]; /* of the last load that failed; "" if none since. Stays when
+					 all else is closed: it speaks of the files */
 };
 
 void policies_init(struct policies *p, struct intern *upstream_names, const struct secrets *secrets,
     const struct secret *hash_key);
 void policies_close(struct policies *p);
 
-/* Reads, checks and puts in force what fd holds. now_ms gives the generation, which only ever
- * rises, also across restarts: a gateway can never take an old set for this one. The same bytes
- * again change nothing. On failure p->error is a sentence with the next step. */
-enum err policies_load(struct policies *p, int fd, int64_t now_ms) NODISCARD;
-void policies_fail(struct policies *p, const char *why); /* only says so */
+/* Reads and checks; nothing is in force by that. now_ms gives the generation, which only ever
+ * rises, also across restarts: a gateway can never take an old set for this one. *ret_s NULL: the
+ * same bytes are in force. On failure p->error is a sentence with the next step. */
+enum err policies_build(
+    struct policies *p, struct span bytes, int64_t now_ms, struct policy_set **ret_s) NODISCARD;
+void policies_use(struct policies *p, struct policy_set *s);	/* in force; s is taken */
+void policies_drop(struct policy_set *s);			/* one that is not; NULL is fine */
+const uint8_t *policies_set_digest(const struct policy_set *s); /* HASH_LEN bytes */
+void policies_fail(struct policies *p, const char *why);	/* only says so; "": all is well */
 
 uint64_t policies_generation(const struct policies *p);	  /* 0: nothing loaded */
 const uint8_t *policies_digest(const struct policies *p); /* HASH_LEN bytes, or NULL */

@@ -1,6 +1,5 @@
 #include "broker/keeper/seal.h"
 
-#include "broker/keeper/control.h"
 #include "broker/keeper/ops.h"
 #include "broker/keeper/rekey.h"
 #include "broker/keeper/usage.h"
@@ -48,12 +47,7 @@ seal_opened(struct keeper *k)
 {
 	log_info("unsealed: %u instances of %zu workloads, %zu secrets", k->identity.live_count,
 	    k->identity.names.count, k->secrets.names.count);
-	if (k->rules_fd >= 0) {
-		if (policies_load(&k->policies, k->rules_fd, keeper_now_ms(k)) == ERR_OK)
-			control_learn_all(k);
-		else
-			log_error("policy not loaded: %s", k->policies.error);
-	}
+	ruleset_opened(k);
 	for (struct peer *p = k->peers.first; p != NULL; p = p->next)
 		if (p->role == ROLE_GATEWAY && p->hello)
 			revoke_tell_again(k, p);

@@ -142,7 +142,6 @@ rig_keeper(void)
 
 	must(k != NULL && loop_new(&k->loop) == ERR_OK);
 	k->sealed = true;
-	k->rules_fd = -1;
 	k->settings.accept_clock = rig.accept_clock;
 	k->settings.audit_bytes_max = 1u << 30;
 	k->settings.cert_ttl_s = 3600;
@@ -191,7 +190,6 @@ rig_stop(void)
 	rig_leave(&rig.admin);
 	rig_leave(&rig.cli);
 	rig_turn();
-	sys_close(k->rules_fd);
 	kv_close(k->kv);
 	loop_free(k->loop);
 	free(k);

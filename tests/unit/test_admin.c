@@ -343,19 +343,6 @@ check_reload(void)
 	    "and status says so", reply);
 }
 
-/* A keeper that was restarted gets the rules that were in force, also if the files are bad now. */
-static void
-check_again(void)
-{
-	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
-	uint64_t before = admin.load.generation;
-
-	admin.load.generation = 0;
-	is_err(load_again(&admin.load, &admin.asker, admin.own_uid, &reply), ERR_OK,
-	    "the rules before are handed over again");
-	ok(admin.load.generation == before, "and are in force");
-}
-
 static void
 check_strangers(void)
 {
@@ -408,7 +395,6 @@ main(void)
 	asker_link(&admin.asker, fd);
 	check_cases();
 	check_reload();
-	check_again();
 	check_strangers();
 	asker_close(&admin.asker);
 	talk_keeper_wait(keeper);

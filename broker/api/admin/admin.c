@@ -76,17 +76,18 @@ may_help_later(struct admin *a, enum err e, const struct call_reply *reply)
 {
 	struct asker_failure f = { .e = e, .message = "it does not answer" };
 
-	if (e == ERR_DENIED)
+	if (reply->type == AK_FAIL)
 		asker_failure_get(reply, &f);
 	if (a->said != f.e)
 		log_error("the keeper does not take the rules: %s", f.message);
 	a->said = f.e;
 	a->sealed = f.e == ERR_SEALED;
-	return a->sealed || f.e == ERR_UNREACHABLE || f.e == ERR_TIMEOUT || f.e == ERR_AGAIN;
+	return a->sealed || f.e == ERR_UNREACHABLE || f.e == ERR_TIMEOUT || f.e == ERR_AGAIN ||
+	       f.e == ERR_IO; /* its log fails: it goes on by itself */
 }
 
 /* At the start, on SIGHUP, and when the keeper was restarted. What does not compile leaves the
- * rules before in force: also in a new keeper. */
+ * last good rules in force, which the keeper has in its store. */
 static void
 load_rules(struct timer *t)
 {
@@ -101,9 +102,7 @@ load_rules(struct timer *t)
 	}
 	a->sealed = false;
 	e = load_now(&a->load, &a->asker, a->own_uid, &errors, &reply);
-	if (e == ERR_SYNTAX)
-		e = load_again(&a->load, &a->asker, a->own_uid, &reply);
-	if (e == ERR_OK || e == ERR_NOT_FOUND)
+	if (e == ERR_OK || (e == ERR_SYNTAX && reply.type == AK_OK))
 		a->said = ERR_OK;
 	else if (may_help_later(a, e, &reply))
 		load_later(a, LOAD_RETRY_MS);

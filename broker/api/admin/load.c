@@ -13,14 +13,13 @@
 void
 load_init(struct load *l, const char *config_dir)
 {
-	*l = (struct load){ .config_dir = config_dir, .encoded = BUF_MAX(RULES_LEN_MAX) };
+	*l = (struct load){ .config_dir = config_dir };
 }
 
 void
 load_close(struct load *l)
 {
 	rules_freep(&l->rules);
-	buf_wipe(&l->encoded);
 }
 
 /* A memfd that nobody can change any more: the keeper maps it without a race. */
@@ -75,10 +74,9 @@ take_answer(struct load *l, const struct call_reply *reply)
 
 /* Said once per error on our log, and in short to the keeper, whose status shows it. */
 static void
-tell_errors(struct asker *a, const struct policyc_errors *errors)
+tell_errors(struct asker *a, const struct policyc_errors *errors, struct call_reply *ret_reply)
 {
 	AUTO(buf_wipe) struct buf body = BUF_MAX(MSG_LEN_MAX);
-	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
 	struct wire_writer w = call_begin(&a->link, &body);
 	char first[HINT_LEN_MAX + 1];
 
@@ -87,12 +85,12 @@ tell_errors(struct asker *a, const struct policyc_errors *errors)
 
 		log_error("%s:%u:%u: %s", p->file, p->line, p->column, p->text);
 	}
-	log_error("%u error%s in upstreams and policies: the rules before stay in force",
+	log_error("%u error%s in upstreams and policies: the last good rules stay in force",
 	    errors->count, errors->count == 1 ? "" : "s");
 	(void)snprintf(first, sizeof(first), "%.160s:%u:%u: %.300s", errors->list[0].file,
 	    errors->list[0].line, errors->list[0].column, errors->list[0].text);
 	wire_put_str(&w, first);
-	if (asker_ask(a, AK_RULES_BAD, &w, -1, &reply) != ERR_OK)
+	if (asker_ask(a, AK_RULES_BAD, &w, -1, ret_reply) != ERR_OK)
 		log_warn("the keeper could not be told of the errors");
 }
 
@@ -105,7 +103,7 @@ load_now(struct load *l, struct asker *a, uint32_t uid, struct policyc_errors *r
 	enum err e = policyc_compile(l->config_dir, &rules, ret_errors);
 
 	if (e == ERR_SYNTAX)
-		tell_errors(a, ret_errors);
+		tell_errors(a, ret_errors, ret_reply);
 	if (e == ERR_OK)
 		e = rules_write(rules, &encoded);
 	if (e == ERR_OK)
@@ -117,21 +115,7 @@ load_now(struct load *l, struct asker *a, uint32_t uid, struct policyc_errors *r
 	rules_free(l->rules);
 	l->rules = rules;
 	rules = NULL; /* given away */
-	buf_wipe(&l->encoded);
-	l->encoded = encoded;
-	encoded = (struct buf)BUF_MAX(0);
 	log_info("generation %llu in force: %u upstreams, %u policies",
 	    (unsigned long long)l->generation, l->rules->upstream_count, l->rules->policy_count);
 	return ERR_OK;
-}
-
-enum err
-load_again(struct load *l, struct asker *a, uint32_t uid, struct call_reply *ret_reply)
-{
-	enum err e;
-
-	if (l->rules == NULL)
-		return ERR_NOT_FOUND;
-	e = hand_over(a, buf_span(&l->encoded), uid, ret_reply);
-	return e == ERR_OK ? take_answer(l, ret_reply) : e;
 }

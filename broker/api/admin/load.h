@@ -1,7 +1,7 @@
 /*
  * load - from the files in config_dir to the rules in force: compile, hand over by sealed memfd,
  * keep a copy.
- * Process: admin.   Owns: the rules that were loaded last, and their encoding.   Secrets: none.
+ * Process: admin.   Owns: the rules that were loaded last.   Secrets: none.
  * Limits: those of policyc.h.
  * Failure: what was loaded before stays, here and in the keeper; errors are logged and
  *          told to the keeper for its status.
@@ -15,7 +15,6 @@
 struct load {
 	const char *config_dir;
 	struct rules *rules; /* NULL: none were loaded yet */
-	struct buf encoded;
 	uint64_t generation;
 	char digest[65];
 };
@@ -23,13 +22,10 @@ struct load {
 void load_init(struct load *l, const char *config_dir);
 void load_close(struct load *l);
 
-/* Compiles and hands over on behalf of uid. ERR_SYNTAX: *ret_errors say why. Else an error of
- * asker_ask(), or *ret_reply is the keeper's AK_FAIL and ERR_DENIED is returned. */
+/* Compiles and hands over on behalf of uid. ERR_SYNTAX: *ret_errors say why, and *ret_reply is what
+ * the keeper answered to that. Else an error of asker_ask(), or *ret_reply is the keeper's AK_FAIL
+ * and ERR_DENIED is returned. */
 enum err load_now(struct load *l, struct asker *a, uint32_t uid, struct policyc_errors *ret_errors,
     struct call_reply *ret_reply) NODISCARD;
-/* Hands over again what was loaded last, to a keeper that was restarted. ERR_NOT_FOUND: nothing
- * was. */
-enum err load_again(
-    struct load *l, struct asker *a, uint32_t uid, struct call_reply *ret_reply) NODISCARD;
 
 #endif

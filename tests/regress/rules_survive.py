@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+"""Bad files never take rules away: the last good ones stay in force across reloads, crashes and restarts, and everybody is told which those are."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from harness import broker, oracle, stage, tap  # noqa: E402
+
+BAD = "policy: coder\nworkloads: [coder]\nuse:\n  anthropic:\n    alow: [\"GET /x\"]\n"
+
+
+def allowed(s, target="/v1/messages"):
+    return s.w.ask("GET", f"/p/anthropic{target}").status
+
+
+def in_force(t, s, digest, what):
+    broker.wait_for(s.b.ready, f"ready {what}", 20)
+    broker.wait_for(lambda: s.b.json("status")["rules_error"], "the errors to be known", 10)
+    now = s.b.json("status")
+    t.is_(now["rules_digest"], digest, f"{what}: the last good rules are in force")
+    t.ok("coder.yaml:5:5" in now["rules_error"], f"{what}: and status has the error", now["rules_error"])
+    t.is_((allowed(s), oracle.alive(s.b, f"unix:{s.b.run}/gateway.sock", f"{s.b.state}/ca.pem")), (200, ""), f"{what}: an agent goes on")
+
+
+def bad_files(t):
+    with stage.Stage() as s:
+        digest = s.b.json("status")["rules_digest"]
+        t.is_(allowed(s), 200, "an agent may")
+        s.b.write("policies/coder.yaml", BAD)
+        t.is_(s.b.cli("reload", check=False).returncode, 1, "files that do not compile are refused")
+        in_force(t, s, digest, "behind that")
+
+        before = s.b.pids()["keeper"][0]
+        os.kill(before, signal.SIGKILL)
+        broker.wait_for(lambda: s.b.pids().get("keeper", [before])[0] != before, "a new keeper")
+        in_force(t, s, digest, "a keeper that was killed")
+
+        s.b.stop()
+        s.b.start()
+        in_force(t, s, digest, "a broker that was started again")
+        text = s.b.cli("status").stdout
+        t.ok("files are refused" in text and "coder.yaml:5:5" in text and digest in text, "status says it in words", text)
+        doctor = s.b.cli("doctor", check=False).stdout
+        t.ok(any(line.startswith("BAD") and "coder.yaml:5:5" in line and digest in line for line in doctor.splitlines()),
+             "doctor: the files are refused, and which rules are in force", doctor)
+        t.ok(any(r["event"] == "rules_stored" and r["policy"] == digest for r in oracle.records(s.b)), "the log has it", oracle.records(s.b)[-5:])
+
+        s.b.stop()
+        s.b.policy("coder", ["coder"], '  anthropic:\n    allow: ["GET /v1/models"]\n')
+        s.b.start()
+        broker.wait_for(s.b.ready, "ready with other files", 20)
+        t.ok(s.b.json("status")["rules_digest"] != digest and s.b.json("status")["rules_error"] == "", "good files replace them")
+        t.is_((allowed(s), allowed(s, "/v1/models")), (403, 200), "and what they took away is denied from the first request on")
+        mine = [r for r in oracle.records(s.b) if r["event"] in ("keeper_start", "rules_load", "rules_stored")]
+        t.is_([r["event"] for r in mine[-2:]], ["keeper_start", "rules_load"], "the stored ones were not in force for a moment")
+
+
+def main(t):
+    bad_files(t)
+
+
+tap.Tap().run(main)

@@ -1,0 +1,218 @@
+/* The rules in force, across restarts and bad files: stored, sealed, and never older than what the
+ * files say. */
+#include "tests/lib/keeper_rig.h"
+#include "tests/lib/tap.h"
+
+static char any[] = "/**", empty[] = "", w_name[] = "w", z_name[] = "z";
+static char *workloads[] = { w_name, z_name };
+static struct pattern allow[] = { { "GET", any } };
+static struct upstream upstreams[] = {
+	{ .name = "open", .host = "open.test", .port = 443, .base_path = empty },
+};
+static struct use uses[] = { { .upstream = 0, .allow = allow, .allow_count = 1 } };
+static struct policy policy[] = {
+	{ .name = "p",
+	    .workloads = workloads,
+	    .workload_count = 1,
+	    .uses = uses,
+	    .use_count = 1 },
+};
+static uint8_t serial[SERIAL_LEN];
+
+static struct rig_reply
+load(uint16_t workload_count)
+{
+	struct rules r = { upstreams, 1, policy, 1 };
+
+	policy[0].workload_count = workload_count;
+	return rig_rules(&r);
+}
+
+/* Too many workloads for one row of the store. */
+static struct rig_reply
+load_many(uint32_t count)
+{
+	static struct policy many[20000];
+	static char names[20000][NAME_LEN_MAX + 1];
+	struct rules r = { upstreams, 1, many, count };
+
+	must(count <= COUNT(many));
+	for (uint32_t i = 0; i < count; i++) {
+		many[i] = policy[0];
+		(void)snprintf(names[i], sizeof names[i], "policy-%05u", i);
+		(void)span_copy_str(span_str(names[i]), many[i].name, sizeof many[i].name);
+	}
+	return rig_rules(&r);
+}
+
+static void
+bad_files(const char *why)
+{
+	AUTO(buf_wipe) struct buf args = BUF_MAX(MSG_LEN_MAX);
+	struct wire_writer w = wire_write(&args);
+
+	wire_put_str(&w, why);
+	must(rig_ask(&rig.admin, AK_RULES_BAD, buf_span(&args), -1).e == ERR_OK);
+}
+
+static struct status
+status(void)
+{
+	struct rig_reply r = rig_ask(&rig.cli, AK_STATUS, SPAN_NONE, -1);
+	struct status s;
+
+	status_get(&r.r, &s);
+	must(wire_done(&r.r) == ERR_OK);
+	return s;
+}
+
+static struct rig_answer
+ask(void)
+{
+	struct decide d = { .upstream = span_str("open"),
+		.method = span_str("GET"),
+		.target = span_str("/x") };
+
+	memcpy(d.serial, serial, SERIAL_LEN);
+	return rig_decide(d);
+}
+
+static void
+restart(void)
+{
+	rig_stop();
+	rig_start();
+}
+
+static void
+test_bad_files_at_start(void)
+{
+	uint8_t digest[HASH_LEN];
+	struct status s;
+
+	is_err(load(1).e, ERR_OK, "rules are loaded");
+	memcpy(digest, status().rules_digest, HASH_LEN);
+	ok(ask().allowed, "and allow");
+	restart();
+	ok(!ask().allowed && status().ready == READY_NO_RULES,
+	    "started again, nothing is allowed before the files were looked at");
+	bad_files("p.yaml:3:5: unknown key \"alow\"");
+	s = status();
+	ok(s.ready == READY_YES && memcmp(s.rules_digest, digest, HASH_LEN) == 0,
+	    "files that are refused leave the stored rules in force");
+	ok(strstr(s.rules_error, "p.yaml:3:5") != NULL, "and status says so");
+	ok(ask().allowed, "they allow what they allowed");
+	ok(rig_audit_count("\"event\":\"rules_stored\"") == 1, "the log has it");
+}
+
+static void
+test_same_files(void)
+{
+	uint64_t revision;
+
+	restart();
+	revision = status().store_revision;
+	is_err(load(1).e, ERR_OK, "the same files after a restart");
+	ok(ask().allowed && status().rules_error[0] == '\0', "are in force");
+	ok(status().store_revision == revision, "and are not written again");
+}
+
+static void
+test_other_files(void)
+{
+	uint8_t before[HASH_LEN];
+
+	memcpy(before, status().rules_digest, HASH_LEN);
+	restart();
+	is_err(load(2).e, ERR_OK, "other files after a restart");
+	ok(memcmp(status().rules_digest, before, HASH_LEN) != 0, "replace what was stored");
+	memcpy(before, status().rules_digest, HASH_LEN);
+	restart();
+	bad_files("x");
+	ok(memcmp(status().rules_digest, before, HASH_LEN) == 0, "also in the store");
+}
+
+static void
+test_nobody_speaks(void)
+{
+	restart();
+	rig_forget(&rig.gateway);
+	ok(rig_wait(&rig.gateway, GK_DENY, GK_DENY) == NULL, "nobody speaks of the files");
+	for (int i = 0; i < 800 && status().ready != READY_YES; i++)
+		rig_turn();
+	ok(status().ready == READY_YES && ask().allowed,
+	    "after some seconds the stored rules are in force");
+}
+
+static void
+test_many_rows(void)
+{
+	uint8_t digest[HASH_LEN];
+	uint32_t rows;
+
+	is_err(load_many(20000).e, ERR_OK, "rules of many rows");
+	rows = rig.k->ruleset.rows;
+	ok(rows > 10, "%u rows", rows);
+	memcpy(digest, status().rules_digest, HASH_LEN);
+	restart();
+	bad_files("x");
+	ok(memcmp(status().rules_digest, digest, HASH_LEN) == 0, "come back whole");
+	is_err(load(1).e, ERR_OK, "few after many");
+	memcpy(digest, status().rules_digest, HASH_LEN);
+	restart();
+	bad_files("x");
+	ok(rig.k->ruleset.rows == 1 && memcmp(status().rules_digest, digest, HASH_LEN) == 0,
+	    "leave no rows of theirs");
+}
+
+static void
+test_seal(void)
+{
+	uint8_t digest[HASH_LEN];
+	struct secret *kek = NULL;
+	char why[256] = "";
+
+	bad_files("still bad");
+	memcpy(digest, status().rules_digest, HASH_LEN);
+	seal_now(rig.k);
+	ok(status().ready == READY_SEALED, "sealed");
+	must(unseal_key_file(rig.key, &kek, why, sizeof why) == ERR_OK);
+	is_err(unseal_with_kek(rig.k, kek, why, sizeof why), ERR_OK, "and unsealed");
+	secret_free(kek);
+	ok(status().ready == READY_YES && memcmp(status().rules_digest, digest, HASH_LEN) == 0,
+	    "the rules are in force at once: the files were spoken of");
+	ok(strcmp(status().rules_error, "still bad") == 0, "what is wrong with them is still known");
+}
+
+static void
+test_log_fails(void)
+{
+	struct rig_reply r;
+	uint8_t digest[HASH_LEN];
+
+	memcpy(digest, status().rules_digest, HASH_LEN);
+	rig.k->audit_failing = true;
+	r = load(2);
+	rig.k->audit_failing = false;
+	ok(r.e == ERR_IO && strcmp(r.code, "audit_unavailable") == 0,
+	    "what cannot be recorded is not loaded");
+	ok(memcmp(status().rules_digest, digest, HASH_LEN) == 0, "the rules before stay");
+	is_err(load(2).e, ERR_OK, "until it can");
+}
+
+int
+main(void)
+{
+	rig_init();
+	must(rig_workload("w") == ERR_OK);
+	rig_enroll("w", serial);
+	test_bad_files_at_start();
+	test_same_files();
+	test_other_files();
+	test_nobody_speaks();
+	test_many_rows();
+	test_seal();
+	test_log_fails();
+	rig_done();
+	return done();
+}
