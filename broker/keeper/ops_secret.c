@@ -80,6 +80,8 @@ put(struct ask *a, const char *name, uint8_t flags, struct span value)
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	wire_put_u32(&a->out, version);
+	if (old == NULL)
+		ruleset_secret_added(a);
 	return ERR_OK;
 }
 

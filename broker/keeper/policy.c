@@ -159,8 +159,8 @@ check_secrets(struct policies *p, const struct policy_set *s)
 				continue;
 			(void)snprintf(p->error, sizeof p->error,
 			    "policy %.96s uses upstream %.96s, whose secret %.96s does not exist; "
-			    "set "
-			    "it with `sidekey secret set %.96s` and reload",
+			    "set it with `sidekey secret set %.96s`, which also puts the rules in "
+			    "force",
 			    one->name, u->name, u->secret, u->secret);
 			return ERR_NOT_FOUND;
 		}

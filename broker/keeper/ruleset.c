@@ -174,9 +174,25 @@ refused(struct ask *a, const char *why)
 void
 ruleset_bad(struct ask *a, const char *why)
 {
-	a->keeper->files_known = true;
-	policies_fail(&a->keeper->policies, why);
+	struct keeper *k = a->keeper;
+
+	k->files_known = true;
+	buf_wipe(&k->ruleset.wanted);
+	policies_fail(&k->policies, why);
 	refused(a, why);
+}
+
+/* ERR_NOT_FOUND: a secret is missing, and *bytes wait for it. */
+static enum err
+build(struct keeper *k, struct buf *bytes, struct policy_set **ret_s)
+{
+	enum err e = policies_build(&k->policies, buf_span(bytes), keeper_now_ms(k), ret_s);
+
+	if (e != ERR_NOT_FOUND)
+		return e;
+	k->ruleset.wanted = *bytes;
+	*bytes = (struct buf)BUF_MAX(0); /* given away */
+	return e;
 }
 
 enum err
@@ -188,11 +204,12 @@ ruleset_load(struct ask *a, int fd)
 	enum err e = policy_fd_read(fd, &bytes);
 
 	k->files_known = true;
+	buf_wipe(&k->ruleset.wanted);
 	if (e != ERR_OK)
 		policies_fail(
 		    &k->policies, "the compiled policy did not arrive whole; reload again");
 	else
-		e = policies_build(&k->policies, buf_span(&bytes), keeper_now_ms(k), &s);
+		e = build(k, &bytes, &s);
 	if (e != ERR_OK) {
 		log_error("policy not loaded: %s", k->policies.error);
 		refused(a, k->policies.error);
@@ -201,4 +218,20 @@ ruleset_load(struct ask *a, int fd)
 	}
 	policies_fail(&k->policies, "");
 	return s == NULL ? ERR_OK : take(a, buf_span(&bytes), s);
+}
+
+void
+ruleset_secret_added(struct ask *a)
+{
+	struct keeper *k = a->keeper;
+	AUTO(buf_wipe) struct buf bytes = k->ruleset.wanted;
+	struct policy_set *s = NULL;
+
+	k->ruleset.wanted = (struct buf)BUF_MAX(0); /* taken */
+	if (bytes.len == 0 || build(k, &bytes, &s) != ERR_OK)
+		return;
+	log_info("the rules that waited for a secret can be put in force");
+	policies_fail(&k->policies, "");
+	if (s != NULL && take(a, buf_span(&bytes), s) != ERR_OK)
+		log_error("policy not loaded: %s", k->policies.error);
 }

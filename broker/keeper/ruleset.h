@@ -26,6 +26,8 @@ struct ruleset {
 	struct timer wait;
 	uint8_t digest[HASH_LEN]; /* of what the store holds */
 	uint32_t rows;		  /* it takes up; 0: nothing was ever stored */
+	struct buf wanted; /* what the files say, refused for a secret that is missing: tried again
+			      when one is set. Stays across a seal, as policies.error does */
 };
 
 /* A row of the store, in the order of keys: appended to *bytes. Others are ERR_NOT_FOUND. */
@@ -40,6 +42,8 @@ void ruleset_close(struct keeper *k);
 /* AK_RULES_LOAD: what fd holds is recorded, stored and then in force. The reply's refusal is in a.
  */
 enum err ruleset_load(struct ask *a, int fd) NODISCARD;
+/* A secret of a new name exists: if the files' rules waited for it, they are in force now. */
+void ruleset_secret_added(struct ask *a);
 /* AK_RULES_BAD: the files do not compile. */
 void ruleset_bad(struct ask *a, const char *why);
 

@@ -56,8 +56,20 @@ def bad_files(t):
         t.is_([r["event"] for r in mine[-2:]], ["keeper_start", "rules_load"], "the stored ones were not in force for a moment")
 
 
+def secret_comes_later(t):
+    with stage.Stage() as s:
+        s.b.upstream("second", "bearer", s.up, s.ca.cert, "url: https://api.anthropic.com\ncredential: {kind: static, secret: second-key}\n")
+        s.b.policy("coder", ["coder"], stage.ALLOW_ALL + '  second:\n    allow: ["GET /**"]\n')
+        p = s.b.cli("reload", check=False)
+        t.ok(p.returncode != 0 and "second-key" in p.stderr and "secret set" in p.stderr, "a policy that needs a missing secret: refused, with the next step", p.stderr)
+        t.is_(allowed(s), 200, "what was allowed stays allowed")
+        s.b.secret("second-key", "second-0123456789abcdef")
+        t.is_((s.w.ask("GET", "/p/second/x").status, s.b.json("status")["rules_error"]), (200, ""), "the secret is set: the rules are in force, without another reload")
+
+
 def main(t):
     bad_files(t)
+    secret_comes_later(t)
 
 
 tap.Tap().run(main)

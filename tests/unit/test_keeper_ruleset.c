@@ -11,11 +11,7 @@ static struct upstream upstreams[] = {
 };
 static struct use uses[] = { { .upstream = 0, .allow = allow, .allow_count = 1 } };
 static struct policy policy[] = {
-	{ .name = "p",
-	    .workloads = workloads,
-	    .workload_count = 1,
-	    .uses = uses,
-	    .use_count = 1 },
+	{ .name = "p", .workloads = workloads, .workload_count = 1, .uses = uses, .use_count = 1 },
 };
 static uint8_t serial[SERIAL_LEN];
 
@@ -69,9 +65,9 @@ status(void)
 static struct rig_answer
 ask(void)
 {
-	struct decide d = { .upstream = span_str("open"),
-		.method = span_str("GET"),
-		.target = span_str("/x") };
+	struct decide d = {
+		.upstream = span_str("open"), .method = span_str("GET"), .target = span_str("/x")
+	};
 
 	memcpy(d.serial, serial, SERIAL_LEN);
 	return rig_decide(d);
@@ -181,7 +177,8 @@ test_seal(void)
 	secret_free(kek);
 	ok(status().ready == READY_YES && memcmp(status().rules_digest, digest, HASH_LEN) == 0,
 	    "the rules are in force at once: the files were spoken of");
-	ok(strcmp(status().rules_error, "still bad") == 0, "what is wrong with them is still known");
+	ok(strcmp(status().rules_error, "still bad") == 0,
+	    "what is wrong with them is still known");
 }
 
 static void
@@ -200,6 +197,48 @@ test_log_fails(void)
 	is_err(load(2).e, ERR_OK, "until it can");
 }
 
+/* Rules that name a secret which is not there yet. */
+static struct rig_reply
+load_wanting(const char *secret)
+{
+	static char header[] = "x-key", value[] = "{credential}";
+	struct rules r = { upstreams, 1, policy, 1 };
+	struct upstream before = upstreams[0];
+	struct rig_reply reply;
+
+	upstreams[0].inject = INJECT_HEADER;
+	upstreams[0].inject_name = header;
+	upstreams[0].inject_value = value;
+	(void)span_copy_str(span_str(secret), upstreams[0].secret, sizeof upstreams[0].secret);
+	reply = rig_rules(&r);
+	upstreams[0] = before;
+	return reply;
+}
+
+static void
+test_secret_comes_later(void)
+{
+	uint64_t before = status().generation;
+
+	is_err(load_wanting("later").e, ERR_NOT_FOUND, "rules that name a missing secret");
+	ok(status().generation == before && ask().allowed, "leave the others in force");
+	is_err(rig_secret("another", "value", 0), ERR_OK, "another secret");
+	ok(status().generation == before && strstr(status().rules_error, "later") != NULL,
+	    "is not what they wait for");
+	is_err(rig_secret("later", "the-value", 0), ERR_OK, "the secret is set");
+	ok(status().generation != before && status().rules_error[0] == '\0',
+	    "and they are in force at once");
+	ok(ask().allowed && strcmp(ask().value, "the-value") == 0, "with it");
+
+	before = status().generation;
+	is_err(load_wanting("third").e, ERR_NOT_FOUND, "others that wait");
+	bad_files("now they do not compile");
+	is_err(rig_secret("third", "value", 0), ERR_OK, "are not what the files say any more");
+	ok(status().generation == before &&
+		strcmp(status().rules_error, "now they do not compile") == 0,
+	    "and stay out of force");
+}
+
 int
 main(void)
 {
@@ -213,6 +252,7 @@ main(void)
 	test_many_rows();
 	test_seal();
 	test_log_fails();
+	test_secret_comes_later();
 	rig_done();
 	return done();
 }
