@@ -35,7 +35,7 @@ enum link_state { LINK_NEW = 0, LINK_READY };
 #define IN_READY (1u << LINK_READY)
 #define IN_ANY (IN_NEW | IN_READY)
 
-/* Numbers are stable within one release only: all processes come from one build (LINK_HELLO carries
+/* Numbers are stable within one release only: all processes come from one build (GK_HELLO carries
  * MSG_PROTOCOL). */
 #define MSG_PROTOCOL 1
 

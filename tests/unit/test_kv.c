@@ -10,6 +10,7 @@ test_commit(void)
 {
 	AUTO(fixture_close) struct fixture f;
 	AUTO(secret_freep) struct secret *value = NULL;
+	char path[128];
 	struct kv_op ops[3] = { { .key = "b", .plain = span_str("two") },
 		{ .key = "a", .plain = span_str("one") },
 		{ .key = "b", .plain = span_str("three") } };
@@ -36,6 +37,11 @@ test_commit(void)
 	is_err(fixture_open(&f), ERR_OK, "commit: open again");
 	ok(seen_is("a@2=uno\nc@1=x\n"), "commit: rows in order, versions counted");
 	ok(kv_revision(f.kv) == 7 && kv_audit_seq(f.kv) == 17, "commit: the manifest was kept");
+	must(put(f.kv, "a", "dos") == ERR_OK);
+	fixture_path(&f, "store.db-wal", path);
+	ok(access(path, F_OK) == 0, "commit: what is new stands in the write-ahead log");
+	fixture_path(&f, "store.db-shm", path);
+	ok(access(path, F_OK) != 0, "commit: whose index is in no file that others could map");
 }
 
 static void

@@ -92,12 +92,13 @@ harden(struct journal *j)
 	(void)sqlite3_limit(j->db, SQLITE_LIMIT_LENGTH, 1 << 20);
 	(void)sqlite3_limit(j->db, SQLITE_LIMIT_ATTACHED, 0);
 	(void)sqlite3_limit(j->db, SQLITE_LIMIT_WORKER_THREADS, 0);
-	return run(j, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+	/* The lock mode stands before all that reads the file (cache_size does): then WAL needs no
+	 * shared memory file. */
+	return run(j, "PRAGMA locking_mode = EXCLUSIVE;"
+		      "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
 		      "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -512;"
 		      /* the ciphertext of a destroyed secret does not stay in a free page */
-		      "PRAGMA secure_delete = ON;"
-		      /* before the first access: then WAL needs no shared memory file */
-		      "PRAGMA locking_mode = EXCLUSIVE;");
+		      "PRAGMA secure_delete = ON;");
 }
 
 static enum err
