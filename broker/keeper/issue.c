@@ -227,25 +227,34 @@ issue_next(struct ask *a, const uint8_t serial[SERIAL_LEN], struct span csr_der)
 	return reply(a, i, &f);
 }
 
-void
+enum err
 issue_gateway(struct keeper *k, struct peer *p, struct span csr_der)
 {
 	AUTO(fresh_wipe) struct fresh f = { .der = BUF_MAX(CA_CERT_LEN_MAX) };
+	char detail[8 + 2 * SERIAL_LEN] = "serial ";
 	struct audit_record r = { .event = "gateway_certificate" };
 	struct wire_writer w;
+	uint64_t seq;
 	enum err e = sign(k, SPIFFE_GATEWAY_PATH, csr_der, &f);
 
 	if (e != ERR_OK) {
 		log_error("gateway %u sent a certificate request that is not accepted: %s",
 		    p->index, err_name(e));
 		peer_close(p);
-		return;
+		return ERR_OK; /* answered */
 	}
-	keeper_record_fact(k, &r);
+	text_hex(f.cert.serial, SERIAL_LEN, detail + 7);
+	r.detail = span_str(detail);
+	e = keeper_record(k, &r, &seq);
+	if (e == ERR_OK)
+		e = keeper_sync(k);
+	if (e != ERR_OK)
+		return e;
 	w = channel_begin(p->channel, GK_CERT);
 	wire_put_blob(&w, buf_span(&f.der));
 	wire_put_blob(&w, ca_der(k->ca));
 	wire_put_str(&w, kv_meta(k->kv)->trust_domain);
 	wire_put_i64(&w, f.cert.not_after_s);
 	peer_send(p, &w);
+	return ERR_OK;
 }

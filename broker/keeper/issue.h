@@ -19,7 +19,8 @@ enum err issue_first(
     struct ask *a, const uint8_t enrollment_id[ASKER_ID_LEN], struct span csr_der) NODISCARD;
 /* serial: what the asker came with. It works until the new one was seen, and a little longer. */
 enum err issue_next(struct ask *a, const uint8_t serial[SERIAL_LEN], struct span csr_der) NODISCARD;
-/* GK_CERT for a gateway's CSR. */
-void issue_gateway(struct keeper *k, struct peer *p, struct span csr_der);
+/* GK_CERT for a gateway's CSR, behind its durable record. ERR_IO: there can be none now; the
+ * gateway waits. */
+enum err issue_gateway(struct keeper *k, struct peer *p, struct span csr_der) NODISCARD;
 
 #endif

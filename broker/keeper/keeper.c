@@ -1,5 +1,6 @@
 #include "broker/keeper/keeper.h"
 
+#include "broker/keeper/ops.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -112,6 +113,7 @@ keeper_retry_audit(struct timer *t)
 	k->audit_failing = false;
 	log_warn("the audit log can be written again");
 	keeper_tell_state(k);
+	ops_gateway_serve_waiting(k);
 }
 
 static enum err

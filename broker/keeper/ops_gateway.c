@@ -211,7 +211,10 @@ send_certificate(struct keeper *k, struct peer *p)
 	AUTO(buf_wipe) struct buf csr = p->csr;
 
 	p->csr = (struct buf)BUF_MAX(CA_CSR_LEN_MAX);
-	issue_gateway(k, p, buf_span(&csr));
+	if (issue_gateway(k, p, buf_span(&csr)) == ERR_OK)
+		return;
+	p->csr = csr; /* it waits until the log can be written */
+	csr = (struct buf)BUF_MAX(0);
 }
 
 void

@@ -90,6 +90,32 @@ test_full_disk(void)
 	ok(decide().allowed, "and so does the store");
 }
 
+/* A gateway's own certificate is one that is given out, too. */
+static void
+test_gateway_certificate(void)
+{
+	int before = rig_audit_count("\"event\":\"gateway_certificate\"");
+	struct wire_writer w = channel_begin(rig.gateway.channel, GK_CSR);
+	uint8_t csr[2048];
+
+	rig_forget(&rig.gateway);
+	limit_files(1);
+	wire_put_blob(&w, rig_csr(csr));
+	must(channel_end(rig.gateway.channel, &w) == ERR_OK);
+	for (int i = 0; i < RIG_TURNS && keeper_ready(rig.k) != READY_AUDIT_FAILING; i++)
+		rig_turn();
+	for (int i = 0; i < 5; i++)
+		rig_turn();
+	ok(rig_wait(&rig.gateway, GK_STATE, GK_CERT)->type == GK_STATE,
+	    "a gateway gets no certificate that is not recorded");
+	limit_files(RLIM_INFINITY);
+	rig_forget(&rig.gateway);
+	ok(rig_wait(&rig.gateway, GK_CERT, GK_CERT) != NULL, "but when it is");
+	ok(rig_audit_count("\"event\":\"gateway_certificate\"") > before &&
+		rig_audit_count("\"detail\":\"serial ") > 0,
+	    "and the record is there then");
+}
+
 /* The log said "tomorrow": somebody set the clock back, or forward before. */
 static void
 test_clock(void)
@@ -226,6 +252,7 @@ main(void)
 	must(rig_rules(&rules).e == ERR_OK);
 	rig_enroll("agent", serial);
 	test_full_disk();
+	test_gateway_certificate();
 	test_clock();
 	test_key_file();
 	test_passphrase();
