@@ -114,18 +114,11 @@ keeper_seq(const struct cli *c, uint64_t *ret_seq)
 static enum cli_exit
 keeper_key(const struct cli *c, uint8_t ret_key[SIGN_PUBLIC_LEN])
 {
-	AUTO(link_close) struct link l = LINK_NONE;
-	AUTO(buf_wipe) struct buf body = BUF_MAX(64);
 	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
-	enum cli_exit x = link_open(c, &l);
-	struct wire_writer w;
+	enum cli_exit x = link_ask_bare(c, CK_AUDIT_KEY, &reply);
 	struct wire_reader r;
 	struct span key;
 
-	if (x != CLI_OK)
-		return x;
-	w = link_begin(&l, &body);
-	x = link_ask(&l, CK_AUDIT_KEY, &w, &reply);
 	if (x != CLI_OK)
 		return x;
 	r = wire_read(buf_span(&reply.body));

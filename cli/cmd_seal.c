@@ -42,16 +42,9 @@ cmd_unseal(struct cli *c)
 enum cli_exit
 cmd_seal(struct cli *c)
 {
-	AUTO(link_close) struct link l = LINK_NONE;
-	AUTO(buf_wipe) struct buf body = BUF_MAX(64);
 	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
-	enum cli_exit x = link_open(c, &l);
-	struct wire_writer w;
+	enum cli_exit x = link_ask_bare(c, CK_SEAL, &reply);
 
-	if (x != CLI_OK)
-		return x;
-	w = link_begin(&l, &body);
-	x = link_ask(&l, CK_SEAL, &w, &reply);
 	if (x == CLI_OK)
 		cli_say(c, "sealed: nothing is handed out until `sidekey unseal`, or a restart "
 			   "with the key file");
@@ -61,19 +54,12 @@ cmd_seal(struct cli *c)
 enum cli_exit
 cmd_rekey(struct cli *c)
 {
-	AUTO(link_close) struct link l = LINK_NONE;
-	AUTO(buf_wipe) struct buf body = BUF_MAX(64);
 	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
-	enum cli_exit x = link_open(c, &l);
-	struct wire_writer w;
+	enum cli_exit x = link_ask_bare(c, CK_REKEY, &reply);
 	struct wire_reader r;
 	uint32_t key;
 	uint64_t left;
 
-	if (x != CLI_OK)
-		return x;
-	w = link_begin(&l, &body);
-	x = link_ask(&l, CK_REKEY, &w, &reply);
 	if (x != CLI_OK)
 		return x;
 	r = wire_read(buf_span(&reply.body));

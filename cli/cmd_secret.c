@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include "broker/ipc/body.h"
-#include "cli/admin.h"
 #include "cli/commands.h"
 #include "cli/link.h"
-#include "cli/table.h"
+#include "cli/listing.h"
 #include "cli/value.h"
 #include "common/sys.h"
 #include "common/text.h"
@@ -97,7 +96,7 @@ cmd_secret_rotate(struct cli *c)
 }
 
 static void
-row_table(struct table *t, const json_t *row)
+put_row(struct table *t, const json_t *row)
 {
 	table_cell(t, "%s", admin_text(row, "name"));
 	table_cell(t, "%lld", (long long)admin_number(row, "active_version"));
@@ -107,56 +106,24 @@ row_table(struct table *t, const json_t *row)
 	table_cell_time(t, admin_number(row, "last_used_s"));
 }
 
-static const char *const secret_headings[] = { "NAME", "ACTIVE", "VERSIONS", "NOTE", "CHANGED",
+static const char *const headings[] = { "NAME", "ACTIVE", "VERSIONS", "NOTE", "CHANGED",
 	"LAST USED", NULL };
+static const struct listing secrets = { headings, put_row };
 
 enum cli_exit
 cmd_secret_list(struct cli *c)
 {
-	AUTO(json_freep) json_t *reply = NULL;
-	AUTO(table_wipe) struct table t = { 0 };
-	enum cli_exit x = admin_get(c, "secrets", &reply);
-	const json_t *row;
-	size_t i;
-
-	if (x != CLI_OK)
-		return x;
-	table_init(&t, secret_headings);
-	json_array_foreach(admin_rows(reply), i, row)
-	{
-		if (c->json)
-			admin_print(row);
-		else
-			row_table(&t, row);
-	}
-	if (!c->json)
-		table_print(&t, stdout);
-	return CLI_OK;
+	return listing_show(c, "secrets", &secrets);
 }
 
 static enum cli_exit
 show_row(struct cli *c)
 {
-	AUTO(json_freep) json_t *reply = NULL;
-	AUTO(table_wipe) struct table t = { 0 };
-	enum cli_exit x = admin_get(c, "secrets", &reply);
-	const json_t *row;
-	size_t i;
+	bool found;
+	enum cli_exit x = listing_show_one(c, "secrets", &secrets, c->args[0], &found);
 
-	if (x != CLI_OK)
+	if (x != CLI_OK || found)
 		return x;
-	json_array_foreach(admin_rows(reply), i, row)
-	{
-		if (strcmp(admin_text(row, "name"), c->args[0]) != 0)
-			continue;
-		table_init(&t, secret_headings);
-		row_table(&t, row);
-		if (c->json)
-			admin_print(row);
-		else
-			table_print(&t, stdout);
-		return CLI_OK;
-	}
 	return cli_fail(
 	    CLI_NOT_FOUND, "there is no secret \"%s\" (sidekey secret list)", c->args[0]);
 }
@@ -246,40 +213,28 @@ cmd_secret_show(struct cli *c)
 	return reveal(c, version);
 }
 
+static void
+put_version(struct table *t, const json_t *row)
+{
+	table_cell(t, "%lld", (long long)admin_number(row, "version"));
+	table_cell(t, "%s", admin_text(row, "state"));
+	table_cell(t, "%s", admin_true(row, "exposed") ? "exposed" : "");
+	table_cell_time(t, admin_number(row, "created_s"));
+	table_cell_time(t, admin_number(row, "changed_s"));
+}
+
 enum cli_exit
 cmd_secret_history(struct cli *c)
 {
-	static const char *const headings[] = { "VERSION", "STATE", "NOTE", "CREATED", "CHANGED",
+	static const char *const columns[] = { "VERSION", "STATE", "NOTE", "CREATED", "CHANGED",
 		NULL };
-	AUTO(json_freep) json_t *reply = NULL;
-	AUTO(table_wipe) struct table t = { 0 };
+	static const struct listing versions = { columns, put_version };
 	char path[1024];
-	const json_t *row;
-	size_t i;
 	enum cli_exit x = check_name(c->args[0]);
 
 	if (x == CLI_OK)
 		x = admin_object_path("secrets", c->args[0], "history", path);
-	if (x == CLI_OK)
-		x = admin_get(c, path, &reply);
-	if (x != CLI_OK)
-		return x;
-	table_init(&t, headings);
-	json_array_foreach(admin_rows(reply), i, row)
-	{
-		if (c->json) {
-			admin_print(row);
-			continue;
-		}
-		table_cell(&t, "%lld", (long long)admin_number(row, "version"));
-		table_cell(&t, "%s", admin_text(row, "state"));
-		table_cell(&t, "%s", admin_true(row, "exposed") ? "exposed" : "");
-		table_cell_time(&t, admin_number(row, "created_s"));
-		table_cell_time(&t, admin_number(row, "changed_s"));
-	}
-	if (!c->json)
-		table_print(&t, stdout);
-	return CLI_OK;
+	return x == CLI_OK ? listing_show(c, path, &versions) : x;
 }
 
 static enum cli_exit

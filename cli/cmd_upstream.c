@@ -3,39 +3,26 @@
 #include <string.h>
 
 #include "broker/api/policyc/catalogue.h"
-#include "cli/admin.h"
 #include "cli/commands.h"
 #include "cli/compiled.h"
-#include "cli/table.h"
+#include "cli/listing.h"
+
+static void
+put_row(struct table *t, const json_t *row)
+{
+	table_cell(t, "%s", admin_text(row, "name"));
+	table_cell(t, "%s:%lld", admin_text(row, "host"), (long long)admin_number(row, "port"));
+	table_cell(t, "%s", admin_text(row, "secret"));
+	table_cell(t, "%s", admin_text(row, "inject"));
+}
 
 enum cli_exit
 cmd_upstream_list(struct cli *c)
 {
 	static const char *const headings[] = { "NAME", "HOST", "SECRET", "INJECT", NULL };
-	AUTO(json_freep) json_t *reply = NULL;
-	AUTO(table_wipe) struct table t = { 0 };
-	enum cli_exit x = admin_get(c, "upstreams", &reply);
-	const json_t *row;
-	size_t i;
+	static const struct listing all = { headings, put_row };
 
-	if (x != CLI_OK)
-		return x;
-	table_init(&t, headings);
-	json_array_foreach(admin_rows(reply), i, row)
-	{
-		if (c->json) {
-			admin_print(row);
-			continue;
-		}
-		table_cell(&t, "%s", admin_text(row, "name"));
-		table_cell(
-		    &t, "%s:%lld", admin_text(row, "host"), (long long)admin_number(row, "port"));
-		table_cell(&t, "%s", admin_text(row, "secret"));
-		table_cell(&t, "%s", admin_text(row, "inject"));
-	}
-	if (!c->json)
-		table_print(&t, stdout);
-	return CLI_OK;
+	return listing_show(c, "upstreams", &all);
 }
 
 static void

@@ -7,11 +7,10 @@
 #include <unistd.h>
 
 #include "broker/ipc/body.h"
-#include "cli/admin.h"
 #include "cli/commands.h"
 #include "cli/enroll_file.h"
 #include "cli/link.h"
-#include "cli/table.h"
+#include "cli/listing.h"
 #include "cli/value.h"
 #include "common/text.h"
 
@@ -51,36 +50,25 @@ cmd_workload_add(struct cli *c)
 	return CLI_OK;
 }
 
+static void
+put_row(struct table *t, const json_t *row)
+{
+	table_cell(t, "%s", admin_text(row, "name"));
+	table_cell(t, "%s", admin_text(row, "state"));
+	table_cell(t, "%lld", (long long)admin_number(row, "live_certificates"));
+	table_cell(t, "%lld", (long long)admin_number(row, "open_enrollments"));
+	table_cell_time(t, admin_number(row, "created_s"));
+	table_cell_time(t, admin_number(row, "last_seen_s"));
+}
+
 enum cli_exit
 cmd_workload_list(struct cli *c)
 {
 	static const char *const headings[] = { "NAME", "STATE", "CERTIFICATES", "ENROLLMENTS",
 		"CREATED", "LAST SEEN", NULL };
-	AUTO(json_freep) json_t *reply = NULL;
-	AUTO(table_wipe) struct table t = { 0 };
-	enum cli_exit x = admin_get(c, "workloads", &reply);
-	const json_t *row;
-	size_t i;
+	static const struct listing all = { headings, put_row };
 
-	if (x != CLI_OK)
-		return x;
-	table_init(&t, headings);
-	json_array_foreach(admin_rows(reply), i, row)
-	{
-		if (c->json) {
-			admin_print(row);
-			continue;
-		}
-		table_cell(&t, "%s", admin_text(row, "name"));
-		table_cell(&t, "%s", admin_text(row, "state"));
-		table_cell(&t, "%lld", (long long)admin_number(row, "live_certificates"));
-		table_cell(&t, "%lld", (long long)admin_number(row, "open_enrollments"));
-		table_cell_time(&t, admin_number(row, "created_s"));
-		table_cell_time(&t, admin_number(row, "last_seen_s"));
-	}
-	if (!c->json)
-		table_print(&t, stdout);
-	return CLI_OK;
+	return listing_show(c, "workloads", &all);
 }
 
 static enum cli_exit

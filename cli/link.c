@@ -129,3 +129,17 @@ link_ask(struct link *l, enum msg_type type, const struct wire_writer *w, struct
 		return cli_fail_err(e, "asking the keeper");
 	return ret->type == AK_OK ? CLI_OK : say_refusal(ret);
 }
+
+enum cli_exit
+link_ask_bare(const struct cli *c, enum msg_type type, struct call_reply *ret)
+{
+	AUTO(link_close) struct link l = LINK_NONE;
+	AUTO(buf_wipe) struct buf body = BUF_MAX(64);
+	enum cli_exit x = link_open(c, &l);
+	struct wire_writer w;
+
+	if (x != CLI_OK)
+		return x;
+	w = link_begin(&l, &body);
+	return link_ask(&l, type, &w, ret);
+}

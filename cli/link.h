@@ -32,6 +32,10 @@ struct wire_writer link_begin(struct link *l, struct buf *body);
 enum cli_exit link_ask(struct link *l, enum msg_type type, const struct wire_writer *w,
     struct call_reply *ret) NODISCARD;
 
+/* All of it for a question without a body. */
+enum cli_exit link_ask_bare(
+    const struct cli *c, enum msg_type type, struct call_reply *ret) NODISCARD;
+
 #define LINK_REPLY                                                                                 \
 	{                                                                                          \
 		.body = BUF_MAX(MSG_LEN_MAX), .fd = -1                                             \

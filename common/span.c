@@ -33,16 +33,20 @@ span_eq_str(struct span a, const char *s)
 }
 
 bool
-span_eq_nocase(struct span a, const char *s)
+span_same_nocase(struct span a, struct span b)
 {
-	struct span b = span_str(s);
-
 	if (a.len != b.len)
 		return false;
 	for (size_t i = 0; i < a.len; i++)
 		if (lower(a.p[i]) != lower(b.p[i]))
 			return false;
 	return true;
+}
+
+bool
+span_eq_nocase(struct span a, const char *s)
+{
+	return span_same_nocase(a, span_str(s));
 }
 
 bool

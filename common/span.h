@@ -24,6 +24,7 @@ struct span span_str(const char *s); /* without the NUL; NULL gives an empty spa
 bool span_eq(struct span a, struct span b);
 bool span_eq_str(struct span a, const char *s);
 bool span_eq_nocase(struct span a, const char *s); /* ASCII letters only */
+bool span_same_nocase(struct span a, struct span b);
 bool span_starts(struct span a, const char *prefix);
 
 /* Copies into a NUL-terminated array of size bytes. False, and dst is "", if it does not fit or

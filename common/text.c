@@ -93,6 +93,15 @@ hex_digit(unsigned n)
 	return (char)('0' + n + ((n > 9) ? 'a' - '0' - 10 : 0));
 }
 
+int
+text_hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 void
 text_hex(const void *p, size_t len, char *dst)
 {

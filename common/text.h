@@ -21,6 +21,7 @@ enum err text_duration_s(struct span s, uint64_t max_s, uint64_t *ret_s) NODISCA
 /* "512", "64KiB", "1MiB", "2GiB". */
 enum err text_size(struct span s, uint64_t max, uint64_t *ret_bytes) NODISCARD;
 
+int text_hex_value(uint8_t c); /* of a hex digit of either case; -1 for anything else */
 void text_hex(const void *p, size_t len, char *dst); /* 2*len+1 bytes, lower case, NUL */
 enum err text_unhex(
     struct span s, uint8_t *dst, size_t len) NODISCARD; /* exactly len bytes, lower case only */

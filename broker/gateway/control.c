@@ -252,13 +252,7 @@ on_ticket(const uint8_t ticket[TICKET_LEN], void *arg)
 static void
 on_deny(const struct deny *d, void *arg)
 {
-	struct refusal r = { .status = d->status,
-		.code = d->code,
-		.hint = d->hint,
-		.rule = d->rule,
-		.audit = d->audit,
-		.retry_after_s = d->retry_after_s,
-		.deny = d->status < 500 };
+	struct refusal r = refuse_denied(d);
 
 	refuse(arg, &r);
 }

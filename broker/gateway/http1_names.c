@@ -33,17 +33,6 @@ http1_name_like(struct span name, const char *lower_name)
 	return i == name.len && lower_name[i] == '\0';
 }
 
-static bool
-same_name(struct span a, struct span b)
-{
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++)
-		if (lower(a.p[i]) != lower(b.p[i]))
-			return false;
-	return true;
-}
-
 /* list: tokens with commas and white space between them; the parser has seen to that. */
 static bool
 list_names(struct span list, struct span name)
@@ -55,7 +44,7 @@ list_names(struct span list, struct span name)
 
 		while (i < list.len && strchr(", \t", list.p[i]) == NULL)
 			i++;
-		if (i > start && same_name(span_of(list.p + start, i - start), name))
+		if (i > start && span_same_nocase(span_of(list.p + start, i - start), name))
 			return true;
 		i++;
 	}

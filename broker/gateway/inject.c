@@ -227,24 +227,15 @@ inject_head(const struct upstream *up, const struct http1_head *h, struct span t
 	return e == ERR_OK ? buf_append(out, "\r\n", 2) : e;
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decoded as often as it takes: "%256b" is "k" to a server that decodes twice. */
 static uint8_t
 decode_one(struct span s, size_t *at)
 {
 	uint8_t c = s.p[(*at)++];
 
-	while (c == '%' && *at + 1 < s.len && hex_value(s.p[*at]) >= 0 &&
-	       hex_value(s.p[*at + 1]) >= 0) {
-		c = (uint8_t)(hex_value(s.p[*at]) << 4 | hex_value(s.p[*at + 1]));
+	while (c == '%' && *at + 1 < s.len && text_hex_value(s.p[*at]) >= 0 &&
+	       text_hex_value(s.p[*at + 1]) >= 0) {
+		c = (uint8_t)(text_hex_value(s.p[*at]) << 4 | text_hex_value(s.p[*at + 1]));
 		*at += 2;
 	}
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c == '+' ? ' ' : c;

@@ -18,44 +18,50 @@ send_empty(struct gateway *g, enum msg_type type)
 	return channel_end(g->keeper, &w);
 }
 
-enum err
-keeperlink_decide(struct gateway *g, struct ask *a, struct decide *d)
+static enum err
+begin(struct gateway *g, struct ask *a, enum msg_type type, struct wire_writer *ret_w)
 {
-	struct wire_writer w;
-	enum err e;
+	enum err e = g->keeper == NULL ? ERR_UNREACHABLE : ask_open(&g->asks, a);
 
-	if (g->keeper == NULL)
-		return ERR_UNREACHABLE;
-	e = ask_open(&g->asks, a);
-	if (e != ERR_OK)
-		return e;
-	d->id = a->id;
-	w = channel_begin(g->keeper, GK_DECIDE);
-	decide_put(&w, d);
-	e = channel_end(g->keeper, &w);
+	if (e == ERR_OK)
+		*ret_w = channel_begin(g->keeper, type);
+	return e;
+}
+
+static enum err
+end(struct gateway *g, struct ask *a, const struct wire_writer *w)
+{
+	enum err e = channel_end(g->keeper, w);
+
 	if (e != ERR_OK)
 		ask_drop(&g->asks, a);
 	return e;
 }
 
 enum err
+keeperlink_decide(struct gateway *g, struct ask *a, struct decide *d)
+{
+	struct wire_writer w;
+	enum err e = begin(g, a, GK_DECIDE, &w);
+
+	if (e != ERR_OK)
+		return e;
+	d->id = a->id;
+	decide_put(&w, d);
+	return end(g, a, &w);
+}
+
+enum err
 keeperlink_control(struct gateway *g, struct ask *a, struct control *c)
 {
 	struct wire_writer w;
-	enum err e;
+	enum err e = begin(g, a, GK_CONTROL, &w);
 
-	if (g->keeper == NULL)
-		return ERR_UNREACHABLE;
-	e = ask_open(&g->asks, a);
 	if (e != ERR_OK)
 		return e;
 	c->id = a->id;
-	w = channel_begin(g->keeper, GK_CONTROL);
 	control_put(&w, c);
-	e = channel_end(g->keeper, &w);
-	if (e != ERR_OK)
-		ask_drop(&g->asks, a);
-	return e;
+	return end(g, a, &w);
 }
 
 void

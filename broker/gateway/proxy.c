@@ -210,13 +210,7 @@ on_allow(const struct allow *a, void *arg)
 static void
 on_deny(const struct deny *d, void *arg)
 {
-	struct refusal r = { .status = d->status,
-		.code = d->code,
-		.hint = d->hint,
-		.rule = d->rule,
-		.audit = d->audit,
-		.retry_after_s = d->retry_after_s,
-		.deny = d->status < 500 };
+	struct refusal r = refuse_denied(d);
 
 	answer(arg, &r, "denied");
 }

@@ -215,3 +215,15 @@ refuse_write_json(uint16_t status, const char *json, bool close, bool head_only,
 		e = buf_append_str(out, "\r\n");
 	return e == ERR_OK && !head_only ? buf_append_str(out, json) : e;
 }
+
+struct refusal
+refuse_denied(const struct deny *d)
+{
+	return (struct refusal){ .status = d->status,
+		.code = d->code,
+		.hint = d->hint,
+		.rule = d->rule,
+		.audit = d->audit,
+		.retry_after_s = d->retry_after_s,
+		.deny = d->status < 500 };
+}

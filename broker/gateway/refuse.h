@@ -20,6 +20,9 @@ struct refusal {
 	bool deny; /* a decision, which will be the same next time; else a failure */
 };
 
+/* What the keeper said, as what the client gets; points into d. */
+struct refusal refuse_denied(const struct deny *d);
+
 /* The whole response, head and body. close: with "Connection: close". head_only: the request was
  * HEAD. */
 enum err refuse_write(

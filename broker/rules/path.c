@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/text.h"
+
 struct span
 path_take_segment(struct span *rest)
 {
@@ -14,15 +16,6 @@ path_take_segment(struct span *rest)
 	return s;
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int
 path_escape_at(struct span s, size_t i)
 {
@@ -30,7 +23,7 @@ path_escape_at(struct span s, size_t i)
 
 	if (s.len - i < 3 || s.p[i] != '%')
 		return -1;
-	high = hex_value(s.p[i + 1]);
-	low = hex_value(s.p[i + 2]);
+	high = text_hex_value(s.p[i + 1]);
+	low = text_hex_value(s.p[i + 2]);
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }

@@ -5,6 +5,7 @@
 #include "broker/api/admin/admin.h"
 #include "broker/ipc/body.h"
 #include "common/log.h"
+#include "common/text.h"
 
 #define PREFIX "/v1/admin/"
 
@@ -96,16 +97,6 @@ let_in(struct admin_call *k)
 	return false;
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decodes s, all of it, once. */
 static bool
 decode_name(struct span s, char dst[NAME_LEN_MAX + 1])
@@ -118,8 +109,8 @@ decode_name(struct span s, char dst[NAME_LEN_MAX + 1])
 		if (n == NAME_LEN_MAX)
 			return false;
 		if (c == '%') {
-			int high = i + 2 < s.len ? hex_value(s.p[i + 1]) : -1,
-			    low = i + 2 < s.len ? hex_value(s.p[i + 2]) : -1;
+			int high = i + 2 < s.len ? text_hex_value(s.p[i + 1]) : -1,
+			    low = i + 2 < s.len ? text_hex_value(s.p[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return false;
