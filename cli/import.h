@@ -1,9 +1,11 @@
 /*
  * import - what moving an .env file into the store would do: worked out whole before anything is
- * done. Process: cli.   Owns: all that hangs on struct import (import_wipe()). Secrets: the decoded
- * values of the file, in env.text, and the file itself, in text; both wiped. Limits: the _MAX
- * constants here and in dotenv.h; beyond them the plan is refused. Failure: an exit code with the
- * message on stderr; the plan is of no use then, and nothing was changed.
+ *   done.
+ * Process: cli.   Owns: all that hangs on struct import (import_wipe()).
+ * Secrets: the decoded values of the file, in env.text, and the file itself, in text; both wiped.
+ * Limits: the _MAX constants here and in dotenv.h; beyond them the plan is refused.
+ * Failure: an exit code with the message on stderr; the plan is of no use then, and nothing was
+ *   changed.
  */
 #ifndef CLI_IMPORT_H
 #define CLI_IMPORT_H

@@ -1,7 +1,8 @@
 /*
  * clock - the two clocks; only loops and main() call this, everything else is given now.
- * Process: all.   Owns: nothing.   Secrets: none.   Limits: none.   Failure: none: clock_gettime(2)
- * cannot fail here. Clock: wall for lifetimes and records, monotonic for timers.
+ * Process: all.   Owns: nothing.   Secrets: none.   Limits: none.
+ * Failure: none: clock_gettime(2) cannot fail here.
+ * Clock: wall for lifetimes and records, monotonic for timers.
  */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H

@@ -1,5 +1,5 @@
 #!/bin/sh
-# house_lint - sizes and banned calls: what no compiler, analyzer or sanitizer that we tried finds.
+# house_lint - layout, sizes and banned calls: what no compiler, analyzer or sanitizer that we tried finds.
 # What stands in tools/house_allow.txt is allowed exactly as often as it says there: one more is a finding, and so is one less.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,6 +8,19 @@ trap 'rm -rf "$work"' EXIT
 
 sources=$(find common broker cli shim -name '*.[ch]' | LC_ALL=C sort)
 tests=$(find tests -name '*.[ch]' -not -path '*/corpus/*' -not -path '*/node_modules/*' | LC_ALL=C sort)
+
+# Layout is what .clang-format makes of it. Another version makes something else of it, so only Debian 12's decides.
+if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
+	# shellcheck disable=SC2086
+	clang-format --dry-run $sources $tests 2>"$work/layout" || true
+	if [ -s "$work/layout" ]; then
+		sed -n 's/^\([^:]*\):\([0-9]*\):.*-Wclang-format-violations.*/house_lint: \1:\2: layout: make format/p' "$work/layout" |
+			sort -u | grep . >&2 || cat "$work/layout" >&2
+		exit 1
+	fi
+else
+	echo "house_lint: no clang-format 14 here, layout was not checked" >&2
+fi
 
 # Without comments, strings and character constants, each line with its place: a banned word in a sentence is no call.
 # shellcheck disable=SC2086

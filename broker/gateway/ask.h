@@ -1,9 +1,11 @@
 /*
  * ask - questions to the keeper that have no answer yet: one question, one answer, one deadline.
- * Process: gateway.   Owns: nothing; a question lives in its asker's object until it is answered or
- * dropped. Secrets: struct allow carries one, valid during the callback only. Limits: ASKS_MAX
- * open, ASK_MS each. Failure: on_fail: ERR_TIMEOUT, or ERR_UNREACHABLE when the keeper went away.
- * An ALLOW that comes too late is finished at once, so that the keeper frees what it counted.
+ * Process: gateway.
+ * Owns: nothing; a question lives in its asker's object until it is answered or dropped.
+ * Secrets: struct allow carries one, valid during the callback only.
+ * Limits: ASKS_MAX open, ASK_MS each.
+ * Failure: on_fail: ERR_TIMEOUT, or ERR_UNREACHABLE when the keeper went away. An ALLOW that comes
+ *   too late is finished at once, so that the keeper frees what it counted.
  */
 #ifndef GATEWAY_ASK_H
 #define GATEWAY_ASK_H

@@ -42,7 +42,8 @@ struct gateway {
 	/* connections (conn.c) */
 	struct conn *conns;  /* all that are open */
 	struct conn *buried; /* closed; freed at the end of the turn */
-	struct conn *oldest_stranger, *newest_stranger; /* crowd.c */
+	/* without a certificate (crowd.c) */
+	struct conn *oldest_stranger, *newest_stranger;
 	uint32_t conn_count, stranger_count;
 	uint32_t conn_peak; /* since memory was last given back */
 	struct share *shares;

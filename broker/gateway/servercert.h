@@ -1,10 +1,11 @@
 /*
  * servercert - the gateway's own certificate: a key made here, a certificate from the keeper,
- * renewed at half of its life. Process: gateway.   Owns: the key in use, the one that waits for its
- * certificate, the server's TLS context. Secrets: both private keys, in libcrypto's heap: SSL needs
- * them there. Limits: none.   Failure: ERR_SYS, ERR_SYNTAX, ERR_AUTH (not for our key); what is in
- * use stays in use. Clock: not_after is wall time; half of what is left of it is waited for on the
- * monotonic clock.
+ *   renewed at half of its life.
+ * Process: gateway.
+ * Owns: the key in use, the one that waits for its certificate, the server's TLS context.
+ * Secrets: both private keys, in libcrypto's heap: SSL needs them there.   Limits: none.
+ * Failure: ERR_SYS, ERR_SYNTAX, ERR_AUTH (not for our key); what is in use stays in use.
+ * Clock: not_after is wall time; half of what is left of it is waited for on the monotonic clock.
  */
 #ifndef GATEWAY_SERVERCERT_H
 #define GATEWAY_SERVERCERT_H

@@ -1,6 +1,7 @@
 /*
  * tap - TAP for unit tests: ok(), is_err(), done().
- * Process: tests.   Owns: the counters.   Secrets: none.   Limits: none.   Failure: "not ok"; the program exits 1.
+ * Process: tests.   Owns: the counters.   Secrets: none.   Limits: none.
+ * Failure: "not ok"; the program exits 1.
  */
 #ifndef TESTS_TAP_H
 #define TESTS_TAP_H
@@ -12,8 +13,7 @@
 
 static int tap_count, tap_failed;
 
-static inline bool PRINTF(2, 3)
-ok(bool good, const char *fmt, ...)
+static inline bool PRINTF(2, 3) ok(bool good, const char *fmt, ...)
 {
 	va_list ap;
 

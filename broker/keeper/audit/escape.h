@@ -3,8 +3,8 @@
  * Process: keeper.   Owns: nothing.   Secrets: none may be passed in.
  * Limits: max bytes of output, 16 at least; the rest is cut and marked by U+2026.   Failure: none.
  *
- * Quote, backslash, controls, and what moves a terminal's cursor or turns its text round (C1, bidirectional marks, line separators) become
- * escapes; what is not UTF-8, and NUL, becomes \ufffd.
+ * Quote, backslash, controls, and what moves a terminal's cursor or turns its text round (C1,
+ * bidirectional marks, line separators) become escapes; what is not UTF-8, and NUL, becomes \ufffd.
  */
 #ifndef AUDIT_ESCAPE_H
 #define AUDIT_ESCAPE_H

@@ -1,11 +1,15 @@
 /*
- * line - one line of an audit log, taken apart by its fixed form: head, and the mac or signature at its end.
- * Process: keeper, cli.   Owns: nothing; spans point into the line.   Secrets: none: a key in a line is published.
- * Limits: AUDIT_LINE_MAX bytes.   Failure: ERR_SYNTAX. The fields in between are not read here: the mac covers them.
+ * line - one line of an audit log, taken apart by its fixed form: head, and mac or signature.
+ * Process: keeper, cli.   Owns: nothing; spans point into the line.
+ * Secrets: none: a key in a line is published.   Limits: AUDIT_LINE_MAX bytes.
+ * Failure: ERR_SYNTAX. The fields in between are not read here: the mac covers them.
  *
- * record      {"chain":"01","seq":7,"rev":3,"time":"2026-11-24T03:35:51.123Z","event":"decide",...,"mac":"<64 hex>"}
- * checkpoint  {<head, event "checkpoint">,"interval":2,"key":"<64 hex>","mac":"<64 hex>","sig":"<128 hex>"}
- * segment     {<head, event "segment", seq of the record in front>,"segment":3,"from_seq":8,"interval":3,"prev":"<64 hex>","sig":"<128 hex>"}
+ * A head is "chain":"01","seq":7,"rev":3,"time":"2026-11-24T03:35:51.123Z","event":"decide".
+ * record      {head,...,"mac":"<64 hex>"}
+ * checkpoint  {head, of event "checkpoint","interval":2,
+ *             "key":"<64 hex>","mac":"<64 hex>","sig":"<128 hex>"}
+ * segment     {head, of event "segment" and with the seq of the record in front,"segment":3,
+ *             "from_seq":8,"interval":3,"prev":"<64 hex>","sig":"<128 hex>"}
  *
  * A mac is over the bytes in front of ,"mac": and a signature over the bytes in front of ,"sig":
  */
@@ -15,9 +19,9 @@
 #include "broker/keeper/crypto/crypto.h"
 
 #define AUDIT_LINE_MAX 16384 /* bytes */
-#define AUDIT_CHAIN_MAX 8  /* hex digits */
-#define AUDIT_EVENT_MAX 31 /* [a-z0-9_] */
-#define AUDIT_TIME_LEN 24  /* RFC 3339 UTC with milliseconds */
+#define AUDIT_CHAIN_MAX 8    /* hex digits */
+#define AUDIT_EVENT_MAX 31   /* [a-z0-9_] */
+#define AUDIT_TIME_LEN 24    /* RFC 3339 UTC with milliseconds */
 #define AUDIT_EVENT_CHECKPOINT "checkpoint"
 #define AUDIT_EVENT_SEGMENT "segment"
 
@@ -38,7 +42,7 @@ struct audit_line {
 	struct span maced, signed_part; /* empty where the kind has none */
 	uint8_t mac[HASH_LEN];		/* of a segment: prev */
 	uint8_t signature[SIGNATURE_LEN];
-	uint64_t interval;   /* checkpoint, segment */
+	uint64_t interval;    /* checkpoint, segment */
 	uint8_t key[KEY_LEN]; /* checkpoint */
 	uint64_t segment, from_seq;
 };
@@ -46,6 +50,7 @@ struct audit_line {
 /* line is without its newline. */
 enum err audit_line_scan(struct span line, struct audit_line *ret_l) NODISCARD;
 /* True if the mac of a record or checkpoint is the right one behind previous under key. */
-bool audit_line_follows(const struct audit_line *l, const uint8_t key[KEY_LEN], const uint8_t previous[HASH_LEN]);
+bool audit_line_follows(
+    const struct audit_line *l, const uint8_t key[KEY_LEN], const uint8_t previous[HASH_LEN]);
 
 #endif

@@ -1,7 +1,10 @@
 /*
  * record - a struct audit_record as the front of its line: everything but the mac.
- * Process: keeper.   Owns: nothing.   Secrets: none may be passed in; a target loses its query here, whoever forgot to.
- * Limits: each field is cut to its own ceiling (record.c), so that a line always fits into AUDIT_LINE_MAX.   Failure: none.
+ * Process: keeper.   Owns: nothing.
+ * Secrets: none may be passed in; a target loses its query here, whoever forgot to.
+ * Limits: each field is cut to its own ceiling (record.c), so that a line always fits into
+ *   AUDIT_LINE_MAX.
+ * Failure: none.
  */
 #ifndef AUDIT_RECORD_H
 #define AUDIT_RECORD_H

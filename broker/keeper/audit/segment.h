@@ -1,6 +1,8 @@
 /*
- * segment - the files of an audit log: NNNNNNNN.jsonl in one directory, appended to, never rewritten.
- * Process: keeper.   Owns: descriptors of the directory and of the newest segment.   Secrets: none.
+ * segment - the files of an audit log: NNNNNNNN.jsonl in one directory, appended to, never
+ *   rewritten.
+ * Process: keeper.   Owns: descriptors of the directory and of the newest segment.
+ * Secrets: none.
  * Limits: bytes_max for all; AUDIT_SEGMENT_MAX numbers.
  * Failure: ERR_IO; a segment that could not be made is removed again, the one in use stays.
  */
@@ -28,19 +30,28 @@ struct audit_segments {
 
 void audit_segment_name(uint32_t number, char ret_name[AUDIT_SEGMENT_NAME_SIZE]);
 
-/* Makes the directory if it is not there, checks its modes and those of all segments, opens none. */
-enum err audit_segments_open(struct audit_segments *s, const char *dir, uint64_t bytes_max, char *why, size_t why_size) NODISCARD;
+/* Makes the directory if it is not there, checks its modes and those of all segments, opens none.
+ */
+enum err audit_segments_open(struct audit_segments *s, const char *dir, uint64_t bytes_max,
+    char *why, size_t why_size) NODISCARD;
 void audit_segments_close(struct audit_segments *s);
 
-enum err audit_segments_read(const struct audit_segments *s, uint32_t number, int *ret_fd) NODISCARD; /* ERR_NOT_FOUND */
-enum err audit_segments_continue(struct audit_segments *s) NODISCARD;	 /* opens the newest for appending */
-enum err audit_segments_append(struct audit_segments *s, struct span lines) NODISCARD; /* one write, one fdatasync */
+/* ERR_NOT_FOUND: there is none. */
+enum err audit_segments_read(
+    const struct audit_segments *s, uint32_t number, int *ret_fd) NODISCARD;
+/* opens the newest for appending */
+enum err audit_segments_continue(struct audit_segments *s) NODISCARD;
+/* one write, one fdatasync */
+enum err audit_segments_append(struct audit_segments *s, struct span lines) NODISCARD;
 /* The next number, durable with its contents and its name; then it is the newest. */
 enum err audit_segments_next(struct audit_segments *s, struct span contents) NODISCARD;
-/* Removes the oldest if the total is over bytes_max and it is not the newest. ERR_NOT_FOUND: nothing to do. */
+/* Removes the oldest if the total is over bytes_max and it is not the newest. ERR_NOT_FOUND:
+ * nothing to do. */
 enum err audit_segments_retire(struct audit_segments *s, uint32_t *ret_number) NODISCARD;
 
-bool audit_segments_full(const struct audit_segments *s, size_t more); /* the newest, with more bytes */
-bool audit_segments_moved(const struct audit_segments *s); /* the newest is not where its name says, or not as long as we wrote it */
+/* the newest, with more bytes */
+bool audit_segments_full(const struct audit_segments *s, size_t more);
+/* the newest is not where its name says, or not as long as we wrote it */
+bool audit_segments_moved(const struct audit_segments *s);
 
 #endif

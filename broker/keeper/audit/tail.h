@@ -1,5 +1,6 @@
 /*
- * tail - the end of an audit log as it lies on disk, verified with the keeper's key from the last checkpoint on.
+ * tail - the end of an audit log as it lies on disk, verified with the keeper's key from the last
+ *   checkpoint on.
  * Process: keeper, at start.   Owns: nothing.   Secrets: interval keys, through the chain.
  * Limits: TAIL_BYTES_MAX between the last checkpoint and the end.
  * Failure: ERR_AUTH with a sentence; ERR_IO.
@@ -19,7 +20,9 @@ struct audit_tail {
 	uint32_t segment;	/* where it was found; newer ones have no header yet: a crash */
 };
 
-/* Leaves the chain behind the last good line. There is at least one segment. ERR_NOT_FOUND: none of them ever got its header. */
-enum err audit_tail_load(const struct audit_segments *s, struct audit_chain *c, struct audit_tail *t, char *why, size_t why_size) NODISCARD;
+/* Leaves the chain behind the last good line. There is at least one segment. ERR_NOT_FOUND: none of
+ * them ever got its header. */
+enum err audit_tail_load(const struct audit_segments *s, struct audit_chain *c,
+    struct audit_tail *t, char *why, size_t why_size) NODISCARD;
 
 #endif

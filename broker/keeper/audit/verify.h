@@ -3,9 +3,11 @@
  * Process: keeper (at start), cli.   Owns: nothing.   Secrets: none.
  * Limits: AUDIT_LINE_MAX a line.   Failure: the first bad record, by segment and line.
  *
- * How: between two checkpoints each record carries mac = keyed BLAKE2b(K, previous mac, record). K is fresh for each interval, derived from the
- * keeper's key, and published in the checkpoint that ends the interval, which is signed (Ed25519). So records before a checkpoint can be
- * checked by anybody and forged by nobody who did not have K in time; records behind the last checkpoint are unproven to all but the keeper.
+ * How: between two checkpoints each record carries mac = keyed BLAKE2b(K, previous mac, record). K
+ * is fresh for each interval, derived from the keeper's key, and published in the checkpoint that
+ * ends the interval, which is signed (Ed25519). So records before a checkpoint can be checked by
+ * anybody and forged by nobody who did not have K in time; records behind the last checkpoint are
+ * unproven to all but the keeper.
  */
 #ifndef AUDIT_VERIFY_H
 #define AUDIT_VERIFY_H
@@ -14,20 +16,25 @@
 
 #include "broker/keeper/crypto/crypto.h"
 
-/* A segment begins with a signed header: its number, from_seq, the chain value in front of it. So the oldest segments may be gone and the rest
- * still verifies; and a segment written after a failed sync says by from_seq which remains at the end of the one before it count no more.
+/* A segment begins with a signed header: its number, from_seq, the chain value in front of it. So
+ * the oldest segments may be gone and the rest still verifies; and a segment written after a failed
+ * sync says by from_seq which remains at the end of the one before it count no more.
  */
 #define VERIFY_INTERVAL_BYTES_MAX (64u << 20) /* between two checkpoints; a longer one is bad */
 
 struct verify_result {
-	uint64_t first_seq, proven_seq, last_seq; /* proven_seq: of the last checkpoint that verifies; last_seq - proven_seq are unproven */
-	uint64_t bad_line;			  /* 0: none; else the line in bad_segment */
+	/* proven_seq: of the last checkpoint that verifies; last_seq - proven_seq are unproven */
+	uint64_t first_seq, proven_seq, last_seq;
+	uint64_t bad_line; /* 0: none; else the line in bad_segment */
 	uint32_t bad_segment;
 	char why[256];
-	uint64_t bad_seq;	  /* the sequence that was due there */
-	bool torn;		  /* the last line of the last segment is half written (a crash, or a log that is being written) */
-	bool anchor_missing;	  /* verify_expect() was not met: the log was cut or forked */
-	uint8_t anchor[HASH_LEN]; /* the last checkpoint's chain value: keep it outside to notice truncation */
+	uint64_t bad_seq; /* the sequence that was due there */
+	/* the last line of the last segment is half written (a crash, or a log that is being
+	 * written) */
+	bool torn;
+	bool anchor_missing; /* verify_expect() was not met: the log was cut or forked */
+	/* the last checkpoint's chain value: keep it outside to notice truncation */
+	uint8_t anchor[HASH_LEN];
 };
 
 struct verify;
@@ -35,8 +42,9 @@ enum err verify_new(const uint8_t public_key[SIGN_PUBLIC_LEN], struct verify **r
 void verify_free(struct verify *v);
 /* The log must hold a checkpoint with this chain value, an anchor of an earlier run. */
 void verify_expect(struct verify *v, const uint8_t anchor[HASH_LEN]);
-/* Segments in order. ERR_AUTH: bad, whatever follows; the result says where. ERR_OK may still leave a bad end, which the next segment's header
- * explains (a failed write) or does not: verify_end() knows. */
+/* Segments in order. ERR_AUTH: bad, whatever follows; the result says where. ERR_OK may still leave
+ * a bad end, which the next segment's header explains (a failed write) or does not: verify_end()
+ * knows. */
 enum err verify_segment(struct verify *v, uint32_t segment, int fd) NODISCARD;
 /* bad_line is 0 only if everything given is in order. */
 struct verify_result verify_end(const struct verify *v);

@@ -1,6 +1,7 @@
 /*
  * kv_state - what the parts of kv share: the open store and the one way to change it.
- * Process: keeper. Only for the files of this folder.   Owns: see kv.h.   Secrets: manifest keys.   Limits: see kv.h.   Failure: see kv.h.
+ * Process: keeper. Only for the files of this folder.   Owns: see kv.h.   Secrets: manifest keys.
+ * Limits: see kv.h.   Failure: see kv.h.
  */
 #ifndef STORE_KV_STATE_H
 #define STORE_KV_STATE_H
@@ -35,14 +36,17 @@ struct change {
 };
 
 /* The hash over the meta values, with wrapped in place of the stored keyring. */
-void kv_meta_hash(const struct manifest_keys *mk, const struct kv_meta *m, struct span wrapped, uint8_t ret_hash[HASH_LEN]);
+void kv_meta_hash(const struct manifest_keys *mk, const struct kv_meta *m, struct span wrapped,
+    uint8_t ret_hash[HASH_LEN]);
 bool kv_is_stale(const struct kv *kv, const struct row *r);
 
 /* Seals plain as the next version of key. */
-enum err kv_stage(const struct kv *kv, struct change *c, struct span key, struct span plain) NODISCARD;
-/* One transaction: changes, manifest, and the keyring if wrapped is not empty. Memory follows only behind the COMMIT. Rows that were
- * applied are no longer the caller's. */
-enum err kv_write(struct kv *kv, struct change *changes, size_t count, uint64_t audit_seq, struct span wrapped) NODISCARD;
+enum err kv_stage(
+    const struct kv *kv, struct change *c, struct span key, struct span plain) NODISCARD;
+/* One transaction: changes, manifest, and the keyring if wrapped is not empty. Memory follows only
+ * behind the COMMIT. Rows that were applied are no longer the caller's. */
+enum err kv_write(struct kv *kv, struct change *changes, size_t count, uint64_t audit_seq,
+    struct span wrapped) NODISCARD;
 void kv_changes_free(struct change *changes, size_t count);
 
 #endif

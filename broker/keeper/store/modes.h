@@ -13,7 +13,9 @@
 
 /* Opens a directory that is a directory, of our uid, without any right for group or others. */
 enum err modes_open_dir(const char *path, int *ret_fd, char *why, size_t why_size) NODISCARD;
-/* The same demands on a file in it: regular, of our uid, one link, nothing for group or others. dir is its name for the sentence. */
-enum err modes_check_file(int dir_fd, const char *dir, const char *name, char *why, size_t why_size) NODISCARD;
+/* The same demands on a file in it: regular, of our uid, one link, nothing for group or others. dir
+ * is its name for the sentence. */
+enum err modes_check_file(
+    int dir_fd, const char *dir, const char *name, char *why, size_t why_size) NODISCARD;
 
 #endif

@@ -22,14 +22,17 @@ struct rows {
 	size_t bytes; /* of all sealed rows */
 };
 
-enum err row_new(struct span key, uint64_t version, struct span sealed, struct row **ret_r) NODISCARD; /* hash is zero */
+/* hash is zero */
+enum err row_new(
+    struct span key, uint64_t version, struct span sealed, struct row **ret_r) NODISCARD;
 void row_free(struct row *r);
 struct span row_key(const struct row *r);
 struct span row_sealed(const struct row *r);
 
 struct row *rows_find(const struct rows *rs, struct span key); /* NULL: not there */
 enum err rows_reserve(struct rows *rs, size_t more) NODISCARD;
-void rows_put(struct rows *rs, struct row *r); /* takes r; a row of the same key is freed; room was reserved */
+/* takes r; a row of the same key is freed; room was reserved */
+void rows_put(struct rows *rs, struct row *r);
 void rows_remove(struct rows *rs, struct span key);
 void rows_close(struct rows *rs); /* usable again */
 
