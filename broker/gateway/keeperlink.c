@@ -169,6 +169,7 @@ on_state(struct gateway *g, struct wire_reader *r)
 	if (wire_done(r) != ERR_OK)
 		return ERR_PROTO;
 	g->ready = (enum ready_state)ready;
+	loop_timer_stop(g->loop, &g->away_timer);
 	if (g->cert.tls == NULL && ready != READY_NOT && ready != READY_SEALED)
 		ask_certificate(g);
 	if (ready != READY_YES && ready != READY_NO_RULES)
@@ -327,19 +328,10 @@ on_msg(struct channel *ch, struct msg *m, void *arg)
 		log_fatal("the keeper sent a message (%d) that does not make sense", (int)m->type);
 }
 
-/* Open streams go on: their certificates' deadlines still hold. Questions do not. */
-static void
-lose(struct gateway *g)
-{
-	channel_close(g->keeper);
-	g->keeper = NULL;
-	g->ready = READY_NOT;
-	g->config_asked = false;
-	ask_fail_all(&g->asks, ERR_UNREACHABLE);
-}
-
-/* A keeper that dropped this link because we were too slow gives no other: nobody could cut our
- * streams any more. sidekeyd starts a gateway that is linked. */
+/* A keeper that dropped this link because we were too slow gives no other, and one that ends at
+ * each start gives many: nobody could cut our streams any more. sidekeyd starts a gateway that is
+ * linked.
+ */
 static void
 on_away_timer(struct timer *t)
 {
@@ -348,17 +340,29 @@ on_away_timer(struct timer *t)
 	    "no keeper for %d s: open streams cannot be revoked, ending", KEEPER_AWAY_MS / 1000);
 }
 
+/* Open streams go on for a while: their certificates' deadlines still hold. Questions do not. The
+ * time runs from the first loss until a keeper speaks. */
 static void
-on_end(struct channel *ch, enum err e, void *arg)
+lose(struct gateway *g)
 {
-	struct gateway *g = arg;
-
-	(void)ch;
-	log_warn("the keeper is away: %s", err_name(e));
-	lose(g);
+	channel_close(g->keeper);
+	g->keeper = NULL;
+	g->ready = READY_NOT;
+	g->config_asked = false;
+	ask_fail_all(&g->asks, ERR_UNREACHABLE);
+	if (g->away_timer.slot != 0)
+		return;
 	g->away_timer.fn = on_away_timer;
 	if (loop_timer(g->loop, &g->away_timer, loop_now_ms(g->loop) + KEEPER_AWAY_MS) != ERR_OK)
 		log_fatal("no memory for a timer");
+}
+
+static void
+on_end(struct channel *ch, enum err e, void *arg)
+{
+	(void)ch;
+	log_warn("the keeper is away: %s", err_name(e));
+	lose(arg);
 }
 
 static enum err
@@ -386,7 +390,6 @@ keeperlink_attach(struct gateway *g, int fd)
 
 	if (g->keeper != NULL)
 		lose(g);
-	loop_timer_stop(g->loop, &g->away_timer);
 	g->cert_timer.fn = on_cert_timer;
 	g->cert_timer.arg = g;
 	e = channel_new(g->loop, fd, &role, &g->keeper);

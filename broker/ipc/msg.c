@@ -22,6 +22,7 @@ static const struct msg_row rows[MSG_COUNT] = {
 	ROW(SUP_RELOAD, 0, 0, SUP, ADMIN | KEEPER, IN_READY, false),
 	ROW(SUP_DRAIN, 4, 4, SUP, CHILDREN, IN_READY, false),
 	ROW(SUP_EXITED, 12, 128, SUP, KEEPER, IN_READY, false),
+	ROW(SUP_KILL, 1, 1, KEEPER, SUP, IN_READY, false),
 
 	ROW(GK_HELLO, 2, 2, GATEWAY, KEEPER, IN_NEW, false),
 	ROW(GK_STATE, 9, 9, KEEPER, GATEWAY, IN_ANY, false),

@@ -51,6 +51,7 @@ enum msg_type {
 	SUP_RELOAD,  /* -> admin (compile again), keeper (open audit segment anew) */
 	SUP_DRAIN,   /* -> child: finish what is open within u32 ms, then exit 0 */
 	SUP_EXITED,  /* -> keeper: u8 role, u8 index, i64 pid, str how ("signal 9", "exit 1") */
+	SUP_KILL,    /* <- keeper: u8 index of a gateway that does not do as it is told */
 
 	/* gateway <-> keeper */
 	GK_HELLO, /* g: u16 MSG_PROTOCOL */

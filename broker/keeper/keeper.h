@@ -53,6 +53,9 @@ struct keeper {
 	bool sealed, audit_failing, clock_ahead;
 	bool files_known; /* admin has said in this life whether the files' rules are good */
 	struct timer retry, tick, lazy_sync, rekey;
+	/* Asks sidekeyd for the death of a gateway; NULL where nobody supervises. */
+	void (*kill_gateway)(uint8_t index, void *arg);
+	void *kill_arg;
 
 	/* all below: only while unsealed */
 	struct keyring *ring;

@@ -59,6 +59,12 @@ on_exited(const struct child_exit *x, void *arg)
 		keeper_record_fact(k, &r);
 }
 
+static void
+kill_gateway(uint8_t index, void *arg)
+{
+	child_kill_gateway(arg, index);
+}
+
 /* The gateways drain first; their last words are worth waiting for. */
 static void
 on_drain_step(struct timer *t)
@@ -188,6 +194,8 @@ main(int argc, char **argv)
 	kek = read_kek(c);
 	child_confine(c);
 	k->loop = child_loop(c);
+	k->kill_gateway = kill_gateway;
+	k->kill_arg = c;
 	k->sealed = true;
 	k->started_s = clock_wall_s();
 	k->settings.landlock = child_has_landlock(c);

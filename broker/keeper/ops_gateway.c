@@ -191,6 +191,7 @@ ops_gateway(struct peer *p, struct msg *m)
 		return;
 	log_error("gateway %u broke the protocol with message %u: its link is closed", p->index,
 	    (unsigned)m->type);
+	peer_kill_gateway(p, "it broke the protocol");
 	peer_close(p);
 }
 

@@ -1,6 +1,7 @@
 #include "broker/keeper/peer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,6 +65,8 @@ on_end(struct channel *ch, enum err e, void *arg)
 	(void)ch;
 	if (p->role != ROLE_CLI || e != ERR_EOF)
 		log_info("link to %s %u ended: %s", role_name(p->role), p->index, err_name(e));
+	if (e == ERR_PROTO)
+		peer_kill_gateway(p, "it broke the protocol");
 	peer_close(p);
 }
 
@@ -236,14 +239,35 @@ peers_close(struct keeper *k)
 		peer_close(k->peers.first);
 }
 
+void
+peer_kill_gateway(struct peer *p, const char *why)
+{
+	struct audit_record r = { .event = "gateway_killed" };
+	struct keeper *k = p->keeper;
+	char detail[128];
+
+	if (p->role != ROLE_GATEWAY || p->killed)
+		return;
+	p->killed = true;
+	(void)snprintf(detail, sizeof detail, "gateway %u: %s", p->index, why);
+	log_error("gateway %u is to be killed: %s", p->index, why);
+	r.detail = span_str(detail);
+	if (!k->sealed)
+		keeper_record_fact(k, &r);
+	if (k->kill_gateway != NULL)
+		k->kill_gateway(p->index, k->kill_arg);
+}
+
 static void
 close_stalled(void *arg)
 {
 	struct peer *p = arg;
 	struct keeper *k = p->keeper;
 
-	if (peer_find(&k->peers, p->number) == p)
-		peer_close(p);
+	if (peer_find(&k->peers, p->number) != p)
+		return;
+	peer_kill_gateway(p, "its queue is full");
+	peer_close(p);
 }
 
 void

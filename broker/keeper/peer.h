@@ -30,7 +30,7 @@ struct peer {
 	struct peer *next;
 
 	/* gateways */
-	bool hello;
+	bool hello, killed;
 	uint32_t slot; /* 0 to GATEWAYS_MAX - 1: its bit in a revocation's mask */
 	struct flight *flights;
 	struct buf csr; /* not answered yet: sealed when it came */
@@ -55,6 +55,11 @@ void peer_listen(struct keeper *k, int fd);
 struct peer *peer_find(const struct peers *ps, uint64_t number); /* NULL: gone */
 void peer_close(struct peer *p); /* ends what hangs on it; p is gone */
 void peers_close(struct keeper *k);
+
+/* A gateway that does not do as it is told is ended by sidekeyd, and what it has open with it: what
+ * it was not told it could not cut. Once; its link stays until it is dead. For other peers:
+ * nothing. */
+void peer_kill_gateway(struct peer *p, const char *why);
 
 /* Ends a message; a peer whose queue is full is closed at the end of the turn. */
 void peer_send(struct peer *p, struct wire_writer *w);

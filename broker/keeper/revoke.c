@@ -1,7 +1,5 @@
 #include "broker/keeper/revoke.h"
 
-#include <stdio.h>
-
 #include "broker/keeper/ask.h"
 #include "broker/keeper/keeper.h"
 #include "common/log.h"
@@ -18,20 +16,13 @@ finish(struct keeper *k, struct revocation *r)
 }
 
 static void
-report_stalled(struct keeper *k, uint64_t waiting)
+kill_waiting(struct keeper *k, struct revocation *r, int64_t now_ms)
 {
-	for (struct peer *p = k->peers.first; p != NULL; p = p->next) {
-		struct audit_record r = { .event = "gateway_stalled" };
-		char detail[16];
-
-		if (p->role != ROLE_GATEWAY || (waiting & UINT64_C(1) << p->slot) == 0)
-			continue;
-		log_error("gateway %u did not confirm within %d ms that it cut revoked streams",
-		    p->index, REVOKE_WAIT_MS);
-		(void)snprintf(detail, sizeof detail, "gateway %u", p->index);
-		r.detail = span_str(detail);
-		keeper_record_fact(k, &r);
-	}
+	for (struct peer *p = k->peers.first; p != NULL; p = p->next)
+		if (p->role == ROLE_GATEWAY && (r->waiting & UINT64_C(1) << p->slot) != 0)
+			peer_kill_gateway(p, "it did not confirm that it cut revoked streams");
+	r->killed = true;
+	r->due_ms = now_ms + REVOKE_DEATH_MS;
 }
 
 static void
@@ -60,8 +51,12 @@ on_due(struct timer *t)
 
 		if (r->id == 0 || r->due_ms > now_ms)
 			continue;
-		report_stalled(k, r->waiting);
-		finish(k, r);
+		if (r->killed)
+			finish(k, r);
+		else if (now_ms - r->due_ms > REVOKE_LATE_MS)
+			r->due_ms = now_ms + REVOKE_WAIT_MS;
+		else
+			kill_waiting(k, r, now_ms);
 	}
 	arm(k);
 }

@@ -3,7 +3,7 @@
  * Process: keeper.   Owns: the revocations under way.
  * Secrets: none.
  * Limits: REVOCATIONS_MAX at once (beyond it the oldest stops waiting); REVOKE_WAIT_MS, then a
- *          gateway that said nothing is reported as stalled.
+ *          gateway that said nothing is killed, and waited for REVOKE_DEATH_MS longer.
  * Failure: none: the keeper's own table refuses the certificates from the first moment, whatever
  *          gateways do.
  */
@@ -15,7 +15,9 @@
 #include "common/loop.h"
 
 #define REVOCATIONS_MAX 256
-#define REVOKE_WAIT_MS 2000
+#define REVOKE_WAIT_MS 900 /* so that a kill still bites within the second */
+#define REVOKE_DEATH_MS 500
+#define REVOKE_LATE_MS 250	/* the keeper itself was busy: what gateways said may be unread */
 #define REVOKE_SERIALS_MAX 4000 /* in one message */
 
 struct keeper;
@@ -24,6 +26,7 @@ struct peer;
 struct revocation {
 	uint64_t id;	  /* 0: free */
 	uint64_t waiting; /* bit of each gateway that has not acknowledged */
+	bool killed;	  /* those that wait on */
 	int64_t due_ms;
 	uint64_t asker,
 	    ask_id;	/* peer number and its call: answered in the end; asker 0: nobody waits */

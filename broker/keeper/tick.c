@@ -23,6 +23,7 @@ close_stalled(struct keeper *k)
 			continue;
 		log_error(
 		    "%s %u does not read its link: it is closed", role_name(p->role), p->index);
+		peer_kill_gateway(p, "it does not read its link");
 		peer_close(p);
 	}
 }

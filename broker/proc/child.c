@@ -17,7 +17,7 @@
 #include "common/text.h"
 
 #define STATUS_USAGE 2
-#define SUPERVISOR_QUEUE_MAX 4096 /* SUP_READY is all that we ever say */
+#define SUPERVISOR_QUEUE_MAX 4096 /* SUP_READY, and a SUP_KILL now and then */
 #define MEMLOCK_WANTED (64u << 20)
 
 struct child {
@@ -287,6 +287,16 @@ child_ready(struct child *c)
 	wire_put_bool(&w, c->landlock);
 	if (channel_end(c->supervisor, &w) != ERR_OK)
 		log_fatal("sidekeyd cannot be told that we are ready");
+}
+
+void
+child_kill_gateway(struct child *c, uint8_t index)
+{
+	struct wire_writer w = channel_begin(c->supervisor, SUP_KILL);
+
+	wire_put_u8(&w, index);
+	if (channel_end(c->supervisor, &w) != ERR_OK)
+		log_error("sidekeyd cannot be told to end gateway %u", index);
 }
 
 void

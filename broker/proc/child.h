@@ -103,6 +103,10 @@ void child_attach(struct child *c, const struct child_ops *ops, void *arg);
 /* SUP_READY: in the loop, confined. */
 void child_ready(struct child *c);
 
+/* The keeper alone: asks for the death of a gateway that does not do as it is told. One that died
+ * meanwhile, and whose successor has that index by now, is started once more than needed. */
+void child_kill_gateway(struct child *c, uint8_t index);
+
 /* Logs the reason and exits with CHILD_EXIT_HOPELESS. */
 void child_hopeless(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
 

@@ -50,22 +50,47 @@ note_all_ready(struct crew *c)
 	c->all_were_ready = true;
 }
 
+static enum err
+on_ready(struct member *m, struct wire_reader *r)
+{
+	(void)wire_bool(r); /* Landlock or not: we know it from our own attempt */
+	if (wire_done(r) != ERR_OK || m->ready)
+		return ERR_PROTO;
+	m->ready = true;
+	if (m->starts > 1)
+		log_info("%s (pid %d) is ready again", m->name, (int)m->pid);
+	note_all_ready(m->crew);
+	return ERR_OK;
+}
+
+static enum err
+on_kill(struct crew *c, struct wire_reader *r)
+{
+	uint8_t index = wire_u8(r);
+
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	for (size_t i = 0; i < c->count; i++) {
+		struct member *m = &c->members[i];
+
+		if (m->role != ROLE_GATEWAY || m->index != index)
+			continue;
+		member_kill(m, "the keeper asks for it");
+		return ERR_OK;
+	}
+	return ERR_PROTO;
+}
+
 static void
 on_member_msg(struct channel *ch, struct msg *msg, void *arg)
 {
 	struct member *m = arg;
 	struct wire_reader r = wire_read(msg->body);
+	enum err e = msg->type == SUP_KILL ? on_kill(m->crew, &r) : on_ready(m, &r);
 
 	(void)ch;
-	(void)wire_bool(&r); /* Landlock or not: we know it from our own attempt */
-	if (wire_done(&r) != ERR_OK || m->ready) {
+	if (e != ERR_OK)
 		member_kill(m, "it broke the supervisor protocol");
-		return;
-	}
-	m->ready = true;
-	if (m->starts > 1)
-		log_info("%s (pid %d) is ready again", m->name, (int)m->pid);
-	note_all_ready(m->crew);
 }
 
 static void

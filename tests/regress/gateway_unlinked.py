@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""A gateway that the keeper gave up on could not be told of a revocation: it ends, is replaced, and its streams with it."""
+"""A gateway that cannot be told of a revocation does not stay: one that the keeper gave up on is killed, one without a keeper ends by itself; their streams with them."""
 import os
 import signal
+import socket
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import broker, stage, tap, upstream  # noqa: E402
+from harness import broker, oracle, stage, tap, upstream  # noqa: E402
 
 
 def handler(conn, req):
@@ -17,31 +18,67 @@ def handler(conn, req):
     return upstream.messages_api(conn, req)
 
 
+def open_stream(s):
+    c = s.w.connect()
+    c.send(b"GET /p/anthropic/silent HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n")
+    if b" 200 " not in c.head():
+        raise RuntimeError("no stream")
+    return c
+
+
+def reload(b):
+    """As the command line does it, without its start."""
+    with socket.socket(socket.AF_UNIX) as c:
+        c.settimeout(10)
+        c.connect(f"{b.run}/admin.sock")
+        c.sendall(b"POST /v1/admin/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        if not c.recv(4096).startswith(b"HTTP/1.1 200"):
+            raise RuntimeError("reload")
+
+
+def serves_again(t, s, what):
+    def works():
+        try:
+            return s.w.ask("GET", "/p/anthropic/v1/x").status == 200
+        except OSError:
+            return False
+    broker.wait_for(works, "the new gateway to serve", 20)
+    t.ok(True, what)
+
+
+def not_reading(t, s):
+    c = open_stream(s)
+    gateway = s.b.pids()["gateway"][0]
+    os.kill(gateway, signal.SIGSTOP)
+    i, end = 0, time.monotonic() + 60
+    while "does not read" not in s.b.log() and time.monotonic() < end:
+        i += 1
+        s.b.policy("extra", ["other"], '  anthropic:\n    allow: ["GET /v%d/**"]\n' % i)
+        reload(s.b)
+    t.ok("does not read" in s.b.log(), f"the keeper gave the stopped gateway up after {i} reloads", s.b.log()[-600:])
+    t.ok(c.closed(5), "the stream that nobody could have revoked is cut")
+    broker.wait_for(lambda: s.b.pids().get("gateway", [gateway]) not in ([], [gateway]), "another gateway", 10)
+    serves_again(t, s, "another gateway serves")
+    t.is_(oracle.aud(s.b, event="gateway_killed", detail="gateway 0: it does not read its link"), "", "AUD")
+
+
+def without_keeper(t, s):
+    """A key file that others may read: no keeper starts with it."""
+    c = open_stream(s)
+    os.chmod(s.b.key_file, 0o444)
+    os.kill(s.b.pids()["keeper"][0], signal.SIGKILL)
+    start = time.monotonic()
+    t.ok(c.closed(25), "without a keeper a stream is cut")
+    took = time.monotonic() - start
+    t.ok(took > 12, "after the time that a keeper may take to come back", took)
+    os.chmod(s.b.key_file, 0o400)
+    serves_again(t, s, "with a keeper again, another gateway serves")
+
+
 def main(t):
     with stage.Stage(handler) as s:
-        c = s.w.connect()
-        c.send(b"GET /p/anthropic/silent HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n")
-        t.ok(b" 200 " in c.head(), "a stream is open")
-        gateway = s.b.pids()["gateway"][0]
-        os.kill(gateway, signal.SIGSTOP)
-        for i in range(600):
-            s.b.policy("extra", ["other"], '  anthropic:\n    allow: ["GET /v%d/**"]\n' % i)
-            s.b.cli("reload", check=False)
-            if "does not read" in s.b.log():
-                break
-        os.kill(gateway, signal.SIGCONT)
-        t.ok("does not read" in s.b.log(), f"the keeper gave the stopped gateway up after {i} reloads", s.b.log()[-600:])
-        broker.wait_for(lambda: s.b.pids().get("gateway", [gateway]) != [gateway], "another gateway", 25)
-        t.ok(c.closed(2), "the stream that nobody could have revoked is cut")
-        broker.wait_for(s.b.ready, "ready", 10)
-
-        def works():
-            try:
-                return s.w.ask("GET", "/p/anthropic/v1/x").status == 200
-            except OSError:
-                return False
-        broker.wait_for(works, "the new gateway to serve", 10)
-        t.ok(True, "and the new gateway serves")
+        not_reading(t, s)
+        without_keeper(t, s)
 
 
 tap.Tap().run(main)

@@ -71,17 +71,19 @@ on_listen(enum listen_kind kind, int fd, void *arg)
 	sys_close(fd);
 }
 
+static bool
+mode_is(const char *mode)
+{
+	return strstr(child_setting_need(self, "gateway_address"), mode) != NULL;
+}
+
 static void
 on_reload(void *arg)
 {
 	(void)arg;
 	log_info("(%s) reloads", role_name(child_role(self)));
-}
-
-static bool
-mode_is(const char *mode)
-{
-	return strstr(child_setting_need(self, "gateway_address"), mode) != NULL;
+	if (child_role(self) == ROLE_KEEPER && (mode_is("grudge") || mode_is("slander")))
+		child_kill_gateway(self, mode_is("grudge") ? 1 : 2);
 }
 
 static void
@@ -261,6 +263,14 @@ finish(struct stage *s)
 }
 
 static void
+drain(struct stage *s)
+{
+	crew_drain(s->crew);
+	check(loop_run(s->loop) == ERR_OK, "the rest drains");
+	finish(s);
+}
+
+static void
 check_start(struct stage *s)
 {
 	check(see(s,
@@ -341,6 +351,10 @@ check_end(struct stage *s)
 	forget();
 	crew_reload(s->crew);
 	check(see(s, "(keeper) reloads|(admin) reloads"), "reload goes to keeper and admin");
+	check(see(s, "gateway 1 (pid |is killed: the keeper asks for it|"
+		     "keeper writes down: gateway 1|is ready again") &&
+		  strstr(text, "gateway 0 (pid") == NULL,
+	    "a gateway that the keeper gives up on is killed and started again, not the other one");
 
 	forget();
 	crew_drain(s->crew);
@@ -361,7 +375,7 @@ test_life(void)
 	struct stage s;
 	long keeper;
 
-	begin(&s, "plain", 2);
+	begin(&s, "grudge", 2);
 	check_start(&s);
 	keeper = pid_of("keeper 0");
 	check_gateway_restart(&s);
@@ -421,22 +435,21 @@ test_backoff(void)
 		"starting it again in 400 ms"),
 	    "a child that dies at once waits longer each time");
 	check(strstr(text, "ready in") == NULL, "and nobody calls that ready");
-	crew_drain(s.crew);
-	check(loop_run(s.loop) == ERR_OK, "a drain while it waits ends too");
-	finish(&s);
+	drain(&s);
 }
 
 static void
-test_chatty(void)
+test_breach(const char *mode, const char *who)
 {
+	char words[128];
 	struct stage s;
 
-	begin(&s, "chatty", 1);
-	check(see(&s, "it broke the supervisor protocol|ended: signal 9"),
-	    "a child that says what it may not is killed");
-	crew_drain(s.crew);
-	check(loop_run(s.loop) == ERR_OK, "the rest drains");
-	finish(&s);
+	begin(&s, mode, 1);
+	crew_reload(s.crew);
+	(void)snprintf(words, sizeof words,
+	    "%s (pid |is killed: it broke the supervisor protocol|ended: signal 9", who);
+	check(see(&s, words), mode);
+	drain(&s);
 }
 
 static void
@@ -475,7 +488,8 @@ main(int argc, char **argv)
 	test_hopeless();
 	test_stubborn();
 	test_backoff();
-	test_chatty();
+	test_breach("chatty", "edge");
+	test_breach("slander", "keeper");
 	(void)dup2(out_fd, STDERR_FILENO);
 	(void)snprintf(command, sizeof command, "rm -rf %s", dir);
 	return system(command) != 0 ? 1 : done();

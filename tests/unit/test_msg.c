@@ -17,6 +17,7 @@ static const struct {
 	{ SUP_RELOAD, "s", "ka", false },
 	{ SUP_DRAIN, "s", "gkea", false },
 	{ SUP_EXITED, "s", "k", false },
+	{ SUP_KILL, "k", "s", false },
 	{ GK_HELLO, "g", "k", false },
 	{ GK_STATE, "k", "g", false },
 	{ GK_CSR, "g", "k", false },
