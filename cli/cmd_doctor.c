@@ -183,6 +183,11 @@ check_audit(struct doctor *d)
 
 	if (max == 0)
 		return;
+	if (admin_number(d->status, "over_quota") > 0)
+		find(d, FINDING_WEAK, "audit",
+		    "%lld workloads used up their share of the log in a day and are refused; see "
+		    "what they do, or raise audit: {size, quota}",
+		    (long long)admin_number(d->status, "over_quota"));
 	if (bytes > max / 5 * 4)
 		find(d, FINDING_WEAK, "audit",
 		    "%lld of %lld MiB are used: the oldest records are removed next; "

@@ -64,6 +64,17 @@ print_audit(const json_t *j)
 }
 
 static void
+print_shares(const json_t *j)
+{
+	long long n = admin_number(j, "over_quota");
+
+	if (n > 0)
+		(void)printf("%-14s %lld workload%s used up the share of the audit log: refused "
+			     "(sidekey audit tail)\n",
+		    "WARNING", n, n == 1 ? "" : "s");
+}
+
+static void
 print_keys(const json_t *j)
 {
 	long long left = admin_number(j, "rekey_left");
@@ -116,6 +127,7 @@ print_status(const json_t *j)
 	print_count(j, "gateways", "gateways");
 	print_count(j, "restarts", "restarts");
 	print_rules(j);
+	print_shares(j);
 	if (!admin_true(j, "landlock"))
 		print_line("WARNING", "no Landlock here: the walls between the processes are "
 				      "thinner (sidekey doctor)");

@@ -170,6 +170,7 @@ struct status {
 	char store_id[33], trust_domain[TRUST_DOMAIN_LEN_MAX + 1];
 	char unseal_method[16]; /* "key-file", "passphrase" */
 	uint32_t gateways, workloads, instances, secrets, exposed_secrets, restarts;
+	uint32_t over_quota; /* workloads that are refused for their share of the audit log */
 	uint64_t audit_bytes, audit_bytes_max;
 	int64_t started_s, ca_not_after_s;
 	uint32_t data_key;

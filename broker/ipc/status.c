@@ -6,7 +6,7 @@ void
 status_put(struct wire_writer *w, const struct status *v)
 {
 	const uint32_t counts[] = { v->gateways, v->workloads, v->instances, v->secrets,
-		v->exposed_secrets, v->restarts, v->data_key };
+		v->exposed_secrets, v->restarts, v->data_key, v->over_quota };
 
 	wire_put_u8(w, v->ready);
 	wire_put_bool(w, v->sealed);
@@ -32,7 +32,8 @@ void
 status_get(struct wire_reader *r, struct status *ret_v)
 {
 	uint32_t *const counts[] = { &ret_v->gateways, &ret_v->workloads, &ret_v->instances,
-		&ret_v->secrets, &ret_v->exposed_secrets, &ret_v->restarts, &ret_v->data_key };
+		&ret_v->secrets, &ret_v->exposed_secrets, &ret_v->restarts, &ret_v->data_key,
+		&ret_v->over_quota };
 	struct span digest;
 
 	ret_v->ready = wire_u8(r);

@@ -4,6 +4,7 @@
 
 #include "broker/keeper/decide.h"
 #include "broker/keeper/denial.h"
+#include "broker/keeper/share.h"
 #include "common/text.h"
 
 /* All of the control plane. A request for anything else is refused here, before JSON is even read.
@@ -122,6 +123,13 @@ ask_enroll(struct keeper *k, struct peer *p, const struct control *c)
 		refuse_enroll(k, p, c);
 		return;
 	}
+	if (!share_admits_control(k, en->workload)) {
+		deny(k, p, c,
+		    &(struct denied){ .code = SHARE_CODE,
+			.workload = en->workload,
+			.retry_after_s = share_retry_s(k, en->workload) });
+		return;
+	}
 	memcpy(who.enrollment_id, en->id, sizeof who.enrollment_id);
 	send_ticket(k, p, c, ROUTE_ENROLL, &who);
 }
@@ -161,6 +169,13 @@ control_request(struct keeper *k, struct peer *p, const struct control *c)
 		deny(k, p, c,
 		    &(struct denied){
 			.code = c->has_serial ? refusal : "no_certificate", .cert = cert });
+		return;
+	}
+	if (route == ROUTE_RENEW && !share_admits_control(k, cert->instance->workload)) {
+		deny(k, p, c,
+		    &(struct denied){ .code = SHARE_CODE,
+			.cert = cert,
+			.retry_after_s = share_retry_s(k, cert->instance->workload) });
 		return;
 	}
 	identity_seen(cert, keeper_now_s(k));

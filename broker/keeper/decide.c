@@ -4,6 +4,7 @@
 
 #include "broker/keeper/denial.h"
 #include "broker/keeper/end.h"
+#include "broker/keeper/share.h"
 #include "common/text.h"
 
 /* Each check gives NULL to go on, or the code of the refusal. In this order. */
@@ -18,6 +19,16 @@ check_identity(struct question *q)
 		q->view = policies_view(&q->k->policies, q->workload->name);
 	}
 	return identity_refusal(q->cert, q->now_s);
+}
+
+/* What is over its share is not even looked at: that would cost a record. */
+static const char *
+check_share(struct question *q)
+{
+	if (share_admits_request(q->k, q->workload))
+		return NULL;
+	q->retry_after_s = share_retry_s(q->k, q->workload);
+	return SHARE_CODE;
 }
 
 /* The keeper's own clock and state come before what the policy says. */
@@ -106,6 +117,7 @@ describe(const struct question *q, const char *code, struct audit_record *r,
 		text_hex(q->cert->instance->id, IDENTITY_ID_LEN, instance);
 		r->workload = span_str(q->workload->name);
 		r->instance = span_str(instance);
+		r->quota = &q->workload->quota;
 	}
 	r->upstream = q->d->upstream;
 	r->method = q->d->method;
@@ -185,8 +197,8 @@ grant(struct question *q)
 void
 decide_request(struct keeper *k, struct peer *p, const struct decide *d)
 {
-	static check_fn *const checks[] = { check_ready, check_identity, check_placeholders,
-		check_rules, check_secret, check_limits };
+	static check_fn *const checks[] = { check_ready, check_identity, check_share,
+		check_placeholders, check_rules, check_secret, check_limits };
 	struct question q = { .k = k, .peer = p, .d = d, .now_s = keeper_now_s(k) };
 	const char *code = NULL;
 

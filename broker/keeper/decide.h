@@ -18,9 +18,9 @@ struct question {
 	struct peer *peer;
 	const struct decide *d;
 	int64_t now_s;
-	struct certificate *cert;	 /* NULL: unknown */
-	const struct workload *workload; /* of cert */
-	const struct rules *view;	 /* what the policies say of the workload */
+	struct certificate *cert;  /* NULL: unknown */
+	struct workload *workload; /* of cert */
+	const struct rules *view;  /* what the policies say of the workload */
 	struct match match;
 	const struct upstream *upstream;
 	const struct interned *upstream_name;

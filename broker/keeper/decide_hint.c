@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "broker/keeper/decide.h"
+#include "broker/keeper/share.h"
 #include "broker/rules/target.h"
 
 #define SHOWN_MAX 160 /* bytes of a path in a sentence */
@@ -94,6 +95,12 @@ static const struct sentence sentences[] = {
 	    { T("the key for "), W(W_UPSTREAM),
 		T(" is not there; ask the operator to run `sidekey secret set "), W(W_SECRET),
 		T("`") } },
+	{ SHARE_CODE, 429,
+	    { W(W_WORKLOAD),
+		T(" has used up its share of the audit log for now, and what cannot be recorded is "
+		  "refused; try again in "),
+		W(W_RETRY),
+		T(", or ask the operator to raise audit: {size, quota} in sidekey.yaml") } },
 	{ "rate_limited", 429,
 	    { W(W_WORKLOAD), T(" has used up its "), W(W_LIMIT), T(" on "), W(W_UPSTREAM),
 		T("; try again in "), W(W_RETRY) } },

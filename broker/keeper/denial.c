@@ -1,13 +1,21 @@
 #include "broker/keeper/denial.h"
 
+#include "broker/keeper/share.h"
+
 uint64_t
-denial_record(struct keeper *k, const struct workload *w, const struct audit_record *r)
+denial_record(struct keeper *k, struct workload *w, const struct audit_record *r)
 {
+	struct audit_record counted = *r;
 	uint64_t seq;
 
+	counted.quota = w == NULL ? &k->strangers : &w->quota;
+	if (w == NULL ? !share_admits_stranger(k) : !share_admits_request(k, w)) {
+		share_refused(k, w);
+		return 0;
+	}
 	if (!fold_admit(k->denials, span_str(w == NULL ? "" : w->name), loop_now_ms(k->loop)))
 		return 0;
-	return keeper_record(k, r, &seq) == ERR_OK ? seq : 0;
+	return keeper_record(k, &counted, &seq) == ERR_OK ? seq : 0;
 }
 
 void

@@ -11,9 +11,9 @@
 
 #include "broker/keeper/keeper.h"
 
-/* The record's sequence, or 0: folded, or not written. w NULL: whoever it was is unknown, all of
- * those share one quota. */
-uint64_t denial_record(struct keeper *k, const struct workload *w, const struct audit_record *r);
+/* The record's sequence, or 0: folded, beyond w's share of the log, or not written. w NULL: whoever
+ * it was is unknown, all of those are folded together. */
+uint64_t denial_record(struct keeper *k, struct workload *w, const struct audit_record *r);
 /* Each second: writes the counts of what was folded. */
 void denial_sweep(struct keeper *k);
 

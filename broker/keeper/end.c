@@ -13,7 +13,8 @@ record_of(const struct instance *i, const char *event, struct audit_record *r,
 	text_hex(i->id, IDENTITY_ID_LEN, instance);
 	*r = (struct audit_record){ .event = event,
 		.workload = span_str(i->workload->name),
-		.instance = span_of(instance, 2 * IDENTITY_ID_LEN) };
+		.instance = span_of(instance, 2 * IDENTITY_ID_LEN),
+		.quota = &i->workload->quota };
 }
 
 enum err

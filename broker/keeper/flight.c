@@ -114,7 +114,8 @@ flight_record(
 		.workload = span_str(one->workload->name),
 		.upstream = span_str(one->upstream->name),
 		.code = span_str(outcome),
-		.of = one->seq };
+		.of = one->seq,
+		.quota = &one->workload->quota };
 
 	text_hex(one->instance, sizeof one->instance, instance);
 	r.instance = span_str(instance);

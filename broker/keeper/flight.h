@@ -24,7 +24,7 @@ struct flight {
 	uint64_t seq; /* of its decide record */
 	struct peer *peer;
 	struct limit *limit;
-	const struct workload *workload; /* never freed while unsealed */
+	struct workload *workload; /* never freed while unsealed */
 	const struct interned *upstream;
 	uint8_t instance[IDENTITY_ID_LEN];
 	int64_t deadline_s;

@@ -16,6 +16,7 @@
 #define KEEPER_IDENTITY_H
 
 #include "broker/ipc/body.h"
+#include "broker/keeper/audit/quota.h"
 #include "broker/keeper/table.h"
 #include "broker/keeper/txn.h"
 
@@ -45,6 +46,7 @@ struct workload {
 	enum workload_state state;
 	bool seen; /* last_seen_s is newer than the row */
 	int64_t created_s, last_seen_s;
+	struct quota quota; /* of its audit records */
 	struct enrollment *enrollments;
 	struct instance *instances; /* newest first, the ended ones too */
 	uint32_t enrollment_count;

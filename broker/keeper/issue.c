@@ -82,9 +82,10 @@ static enum err
 record(struct keeper *k, const char *event, const struct instance *i, const struct certificate *c)
 {
 	char id[2 * IDENTITY_ID_LEN + 1], detail[8 + 2 * SERIAL_LEN] = "serial ";
-	struct audit_record r = {
-		.event = event, .workload = span_str(i->workload->name), .decision = "allow"
-	};
+	struct audit_record r = { .event = event,
+		.workload = span_str(i->workload->name),
+		.decision = "allow",
+		.quota = &i->workload->quota };
 	uint64_t seq;
 
 	text_hex(i->id, sizeof i->id, id);

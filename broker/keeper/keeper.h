@@ -35,8 +35,8 @@
 
 struct keeper_settings {
 	char state_dir[1024];
-	char gateway_address[512]; /* what goes into enroll.json */
-	uint64_t audit_bytes_max;
+	char gateway_address[512];	       /* what goes into enroll.json */
+	uint64_t audit_bytes_max, audit_quota; /* of a workload, in 24 hours: share.h */
 	uint32_t cert_ttl_s;
 	bool accept_clock, landlock;
 };
@@ -77,6 +77,9 @@ struct keeper {
 	struct revocations revocations;
 	uint32_t failed_enrolls; /* in the minute that began at failed_since_s */
 	int64_t failed_since_s;
+	struct quota strangers; /* of denials to those who showed no certificate that is known */
+	bool share_refused;	/* somebody, since share_sweep() said so last */
+	int64_t share_tell_ms;
 	int64_t usage_s; /* when usage.h wrote last */
 };
 

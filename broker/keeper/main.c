@@ -101,6 +101,7 @@ read_settings(struct child *c, struct keeper_settings *s)
 		sizeof s->gateway_address))
 		log_fatal("a setting is too long");
 	s->audit_bytes_max = child_setting_u64(c, "audit_bytes_max", UINT64_MAX);
+	s->audit_quota = child_setting_u64(c, "audit_quota", UINT64_MAX);
 	s->cert_ttl_s = (uint32_t)child_setting_u64(c, "cert_ttl_s", CERT_TTL_S_MAX);
 	s->accept_clock = accept != NULL && strcmp(accept, "1") == 0;
 }

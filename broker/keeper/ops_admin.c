@@ -2,6 +2,7 @@
 
 #include "broker/keeper/keeper.h"
 #include "broker/keeper/ops.h"
+#include "broker/keeper/share.h"
 #include "common/text.h"
 
 static void
@@ -21,6 +22,7 @@ fill_store(struct keeper *k, struct status *s)
 	s->secrets = (uint32_t)secrets;
 	s->exposed_secrets = k->secrets.exposed_count;
 	s->audit_bytes = audit_bytes(k->audit);
+	s->over_quota = share_spent_count(k);
 	s->ca_not_after_s = ca_not_after_s(k->ca);
 	s->data_key = keyring_active(k->ring);
 	s->rekey_left = kv_rekey_left(k->kv);

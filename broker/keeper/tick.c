@@ -3,6 +3,7 @@
 #include "broker/keeper/denial.h"
 #include "broker/keeper/end.h"
 #include "broker/keeper/ops.h"
+#include "broker/keeper/share.h"
 #include "broker/keeper/usage.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -63,6 +64,7 @@ on_tick(struct timer *t)
 		flights_sweep(k, now_s);
 		limits_sweep(&k->limits, loop_now_ms(k->loop));
 		denial_sweep(k);
+		share_sweep(k);
 		if (!k->audit_failing && !k->clock_ahead)
 			sweep_store(k, now_s);
 		(void)!keeper_sync(

@@ -6,6 +6,7 @@
 #include "common/text.h"
 
 #define AUDIT_BYTES_MIN (UINT64_C(1) << 20)
+#define AUDIT_QUOTA_MIN (UINT64_C(1) << 16)
 #define AUDIT_BYTES_MAX (UINT64_C(1) << 40)
 #define CERT_TTL_S_MIN 5
 #define CERT_TTL_S_MAX 86400
@@ -163,9 +164,37 @@ read_unseal(const struct config_source *s, const struct yaml_node *n)
 }
 
 static enum err
+read_audit_size(const struct config_source *s, const struct yaml_node *v)
+{
+	if ((v->kind != YAML_STRING && v->kind != YAML_INTEGER) ||
+	    text_size(span_str(v->text), AUDIT_BYTES_MAX, &s->c->audit_bytes_max) != ERR_OK ||
+	    s->c->audit_bytes_max < AUDIT_BYTES_MIN)
+		return yaml_error(
+		    s->error, s->file, v, "expected a size between 1MiB and 1024GiB, such as 1GiB");
+	s->c->audit_quota = s->c->audit_bytes_max / 2;
+	return ERR_OK;
+}
+
+/* Up to half: so that one workload needs more than a day to push out what others did. */
+static enum err
+read_audit_quota(const struct config_source *s, const struct yaml_node *v)
+{
+	uint64_t most = s->c->audit_bytes_max / 2;
+
+	if ((v->kind != YAML_STRING && v->kind != YAML_INTEGER) ||
+	    text_size(span_str(v->text), most, &s->c->audit_quota) != ERR_OK ||
+	    s->c->audit_quota < AUDIT_QUOTA_MIN)
+		return yaml_error(s->error, s->file, v,
+		    "expected a size between 64KiB and half of the log's (%llu MiB), such as "
+		    "512MiB",
+		    (unsigned long long)most >> 20);
+	return ERR_OK;
+}
+
+static enum err
 read_audit(const struct config_source *s, const struct yaml_node *n)
 {
-	static const char *const keys[] = { "size", NULL };
+	static const char *const keys[] = { "size", "quota", NULL };
 	const struct yaml_node *v;
 	enum err e;
 
@@ -175,14 +204,10 @@ read_audit(const struct config_source *s, const struct yaml_node *n)
 	if (e != ERR_OK)
 		return e;
 	v = yaml_get(n, "size");
-	if (v == NULL)
-		return ERR_OK;
-	if ((v->kind != YAML_STRING && v->kind != YAML_INTEGER) ||
-	    text_size(span_str(v->text), AUDIT_BYTES_MAX, &s->c->audit_bytes_max) != ERR_OK ||
-	    s->c->audit_bytes_max < AUDIT_BYTES_MIN)
-		return yaml_error(
-		    s->error, s->file, v, "expected a size between 1MiB and 1024GiB, such as 1GiB");
-	return ERR_OK;
+	if (v != NULL)
+		e = read_audit_size(s, v);
+	v = yaml_get(n, "quota");
+	return e == ERR_OK && v != NULL ? read_audit_quota(s, v) : e;
 }
 
 static enum err

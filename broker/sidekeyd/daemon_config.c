@@ -23,6 +23,7 @@ defaults(const char *config_dir)
 		.tcp = { .ss_family = AF_UNSPEC },
 		.gateways = 1,
 		.audit_bytes_max = AUDIT_BYTES_DEFAULT,
+		.audit_quota = AUDIT_BYTES_DEFAULT / 2,
 		.cert_ttl_s = CERT_TTL_S_DEFAULT,
 		.memlock_require = true };
 

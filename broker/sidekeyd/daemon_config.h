@@ -32,6 +32,7 @@ struct daemon_config {
 	socklen_t tcp_len;
 	uint16_t gateways;
 	uint64_t audit_bytes_max;
+	uint64_t audit_quota; /* a workload's, in 24 hours; at most half of that */
 	uint32_t cert_ttl_s;
 	bool memlock_require;
 	bool accept_clock; /* from the command line, never from the file */

@@ -99,6 +99,7 @@ tell_settings(struct member *m)
 	} numbers[] = {
 		{ "gateways", c->gateways },
 		{ "audit_bytes_max", c->audit_bytes_max },
+		{ "audit_quota", c->audit_quota },
 		{ "cert_ttl_s", c->cert_ttl_s },
 		{ "role_index", m->index },
 	};

@@ -588,10 +588,15 @@ def flood(t, s):
 
 def retention(t):
     with stage.Stage(yaml="audit: {size: 1MiB}\n") as s:
-        c, b = s.w.connect(), s.b
+        b = s.b
+        several = [workload.Workload(b.enroll("coder" if i == 0 else f"w{i}")) for i in range(4) if i == 0 or b.workload(f"w{i}") is None]
+        b.policy("several", ["w1", "w2", "w3"], stage.ALLOW_ALL)
+        b.reload()
+        cs = [w.connect() for w in several]  # one alone has a share of it
         for i in range(1400):
-            c.ask("GET", f"/p/anthropic/v1/{i}/" + "x" * 300)
-        c.close()
+            cs[i % 4].ask("GET", f"/p/anthropic/v1/{i}/" + "x" * 300)
+        for c in cs:
+            c.close()
         oracle.until(lambda: len(os.listdir(f"{b.state}/audit")) > 2, 5)
         total = sum(os.path.getsize(f"{b.state}/audit/{n}") for n in os.listdir(f"{b.state}/audit"))
         t.ok(total < (1 << 20) + (1 << 18), "retention holds the size", total)

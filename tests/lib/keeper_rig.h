@@ -46,6 +46,7 @@ struct rig {
 	struct keeper *k;
 	struct rig_peer gateway, gateway2, edge, admin, cli;
 	uint64_t next_id;
+	uint64_t audit_quota;	   /* 0: plenty */
 	bool accept_clock, sealed; /* for the next start */
 };
 
@@ -144,6 +145,7 @@ rig_keeper(void)
 	k->sealed = true;
 	k->settings.accept_clock = rig.accept_clock;
 	k->settings.audit_bytes_max = 1u << 30;
+	k->settings.audit_quota = rig.audit_quota != 0 ? rig.audit_quota : 1u << 29;
 	k->settings.cert_ttl_s = 3600;
 	(void)snprintf(k->settings.state_dir, sizeof k->settings.state_dir, "%s", rig.state);
 	(void)snprintf(k->settings.gateway_address, sizeof k->settings.gateway_address, "unix:/g");

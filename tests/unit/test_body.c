@@ -174,10 +174,12 @@ rows_go_round(void)
 		.trust_domain = "td",
 		.restarts = 4,
 		.data_key = 5,
+		.over_quota = 7,
 		.ca_not_after_s = 6 };
 	ROUND(status, &t, &got_t);
 	ok(got_t.landlock && !got_t.sealed && got_t.rekey_left == 11 && got_t.restarts == 4 &&
-		got_t.data_key == 5 && strcmp(got_t.unseal_method, "key-file") == 0,
+		got_t.data_key == 5 && got_t.over_quota == 7 &&
+		strcmp(got_t.unseal_method, "key-file") == 0,
 	    "status: values");
 }
 

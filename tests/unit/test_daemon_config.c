@@ -52,6 +52,10 @@ static const struct bad {
 	{ "audit: {size: 1KiB}\n", 1, 15, "between 1MiB" },
 	{ "audit: {size: 2000GiB}\n", 1, 15, "between 1MiB" },
 	{ "audit: {bytes: 1}\n", 1, 9, "size" },
+	{ "audit: {quota: 1KiB}\n", 1, 16, "between 64KiB and half" },
+	{ "audit: {quota: 513MiB}\n", 1, 16, "(512 MiB)" },
+	{ "audit: {quota: 5MiB, size: 8MiB}\n", 1, 16, "(4 MiB)" },
+	{ "audit: {quota: []}\n", 1, 16, "between" },
 	{ "certificate_ttl: 60\n", 1, 18, "duration" },
 	{ "certificate_ttl: 4s\n", 1, 18, "between 5s" },
 	{ "certificate_ttl: 25h\n", 1, 18, "between 5s" },
@@ -94,8 +98,8 @@ test_defaults(void)
 	ok(strcmp(c.key_file, "/etc/x/unseal.key") == 0, "key file stands in the config folder");
 	ok(strcmp(c.user, "sidekey") == 0 && c.memlock_require && c.listen_unix && !c.accept_clock,
 	    "the safe side");
-	ok(c.audit_bytes_max == UINT64_C(1) << 30 && c.cert_ttl_s == 3600 &&
-		c.tcp.ss_family == AF_UNSPEC,
+	ok(c.audit_bytes_max == UINT64_C(1) << 30 && c.audit_quota == UINT64_C(1) << 29 &&
+		c.cert_ttl_s == 3600 && c.tcp.ss_family == AF_UNSPEC,
 	    "sizes and times");
 }
 
@@ -109,7 +113,7 @@ test_all_keys(void)
 				   "gateways: 64\n"
 				   "user: none\n"
 				   "unseal: passphrase\n"
-				   "audit: {size: 1MiB}\n"
+				   "audit: {quota: 64KiB, size: 1MiB}\n"
 				   "certificate_ttl: 24h\n"
 				   "memlock: warn\n"
 				   "log_level: debug\n";
@@ -123,7 +127,9 @@ test_all_keys(void)
 	ok(strcmp(c.gateway_address, "tcp:broker.internal:9443") == 0 &&
 		c.tcp.ss_family == AF_INET6,
 	    "addresses");
-	ok(c.audit_bytes_max == 1u << 20 && c.cert_ttl_s == 86400 && !c.memlock_require, "limits");
+	ok(c.audit_bytes_max == 1u << 20 && c.audit_quota == 1u << 16 && c.cert_ttl_s == 86400 &&
+		!c.memlock_require,
+	    "limits");
 	ok(daemon_config_log_level(&c) == LOG_LEVEL_DEBUG, "log level");
 	is_err(daemon_config_parse(
 		   "/e", span_str("listen: {unix: false, tcp: \"10.0.0.5:8443\"}\n"), &c, &e),

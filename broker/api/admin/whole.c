@@ -28,13 +28,14 @@ status_json(const struct status *v)
 	    (json_int_t)v->store_revision, "audit_seq", (json_int_t)v->audit_seq, "rules_digest",
 	    digest, "rules_error", v->rules_error, "store_id", v->store_id, "trust_domain",
 	    v->trust_domain, "unseal_method", v->unseal_method);
-	counts = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	counts = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 	    "gateways", (json_int_t)v->gateways, "workloads", (json_int_t)v->workloads, "instances",
 	    (json_int_t)v->instances, "secrets", (json_int_t)v->secrets, "exposed_secrets",
 	    (json_int_t)v->exposed_secrets, "restarts", (json_int_t)v->restarts, "audit_bytes",
 	    (json_int_t)v->audit_bytes, "audit_bytes_max", (json_int_t)v->audit_bytes_max,
 	    "started_s", (json_int_t)v->started_s, "ca_not_after_s", (json_int_t)v->ca_not_after_s,
-	    "data_key", (json_int_t)v->data_key, "rekey_left", (json_int_t)v->rekey_left);
+	    "data_key", (json_int_t)v->data_key, "rekey_left", (json_int_t)v->rekey_left,
+	    "over_quota", (json_int_t)v->over_quota);
 	if (o != NULL && counts != NULL)
 		(void)json_object_update(o, counts);
 	json_decref(counts);

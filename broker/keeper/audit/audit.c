@@ -221,17 +221,21 @@ enum err
 audit_append(struct audit *a, const struct audit_record *r, uint64_t revision, int64_t now_ms,
     uint64_t *ret_seq)
 {
+	size_t before = a->pending.len;
 	enum err e;
 
 	/* Only the log itself signs, and an event is a word of our own. */
 	must(strcmp(r->event, AUDIT_EVENT_CHECKPOINT) != 0);
 	must(strcmp(r->event, AUDIT_EVENT_SEGMENT) != 0 && strlen(r->event) <= AUDIT_EVENT_MAX);
-	if (a->pending.len > AUDIT_PENDING_MAX - AUDIT_LINE_MAX)
+	if (before > AUDIT_PENDING_MAX - AUDIT_LINE_MAX)
 		return ERR_LIMIT;
 	e = audit_chain_record(&a->chain, r, revision, now_ms, &a->pending);
-	if (e == ERR_OK)
-		*ret_seq = a->chain.at.seq;
-	return e;
+	if (e != ERR_OK)
+		return e;
+	if (r->quota != NULL)
+		quota_add(r->quota, a->pending.len - before, now_ms);
+	*ret_seq = a->chain.at.seq;
+	return ERR_OK;
 }
 
 void

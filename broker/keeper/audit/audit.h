@@ -3,7 +3,7 @@
  * Process: keeper.   Owns: the open segment, records not yet durable.
  * Secrets: the chain keys; a record never holds a secret, a body or a query value.
  * Limits: AUDIT_LINE_MAX bytes a record (fields are cut, marked, before); bytes_max for all
- *   segments; a quota a workload and second, beyond which denials fold into one counted record.
+ *   segments. What one workload may write is fold.h's and share.h's.
  * Failure: ERR_IO: nothing of the batch is durable and nobody may act on it; audit_recover() tries
  *   a new segment.
  * Clock: given now.
@@ -13,6 +13,7 @@
 
 #include "broker/ipc/body.h"
 #include "broker/keeper/audit/line.h"
+#include "broker/keeper/audit/quota.h"
 #include "broker/keeper/crypto/keyring.h"
 
 #define AUDIT_CHECKPOINT_RECORDS 1000
@@ -37,7 +38,8 @@ struct audit_record {
 	uint64_t bytes_up, bytes_down;
 	uint32_t duration_ms, count; /* count: how many were folded */
 	bool has_uid;
-	uint32_t uid; /* who asked on the admin side */
+	uint32_t uid;	     /* who asked on the admin side */
+	struct quota *quota; /* of the workload that the line is counted to; NULL: nobody's */
 };
 
 struct audit;
