@@ -132,7 +132,7 @@ become(const struct shim_child *c, bool take_terminal, const int go[2], int repo
 static enum err
 give_word(const struct shim_child *c, int go_fd)
 {
-	enum err e = c->confine == NULL ? ERR_OK : c->confine();
+	enum err e = c->confine == NULL ? ERR_OK : c->confine(&c->filter);
 
 	return e == ERR_OK ? sys_write_all(go_fd, "", 1) : e;
 }

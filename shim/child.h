@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
+#include "common/buf.h"
 #include "shim/harden.h"
 #include "shim/limits.h"
 
@@ -23,8 +24,10 @@ struct shim_child {
 	char **argv, **envp;
 	int ruleset_fd; /* the Landlock domain it enters; -1: none */
 	const struct shim_inherited *inherited;
-	enum err (*confine)(void); /* NULL: nothing. What the shim must have done to itself before
-				      the program runs, and cannot fork behind */
+	/* NULL: nothing. What the shim must have done to itself before the program runs, and cannot
+	 * fork behind */
+	enum err (*confine)(const struct buf *filter);
+	struct buf filter;
 };
 
 /* Where PATH (given; NULL: /bin:/usr/bin) has the command: before the enrollment is used up for

@@ -60,8 +60,8 @@ take_head(struct shim_control *c)
 	for (;;) {
 		struct http1_head head;
 		const char *reason;
-		enum err e =
-		    http1_parse_response(buf_span(&c->in), span_str(c->method), &head, &reason);
+		enum err e = http1_parse_response(
+		    buf_span(&c->in), span_str(c->request.method), &head, &reason);
 
 		if (e != ERR_OK)
 			return e;
@@ -166,6 +166,8 @@ reading(struct shim_control *c)
 static void
 writing(struct shim_control *c)
 {
+	void (*on_sent)(struct shim_control * c);
+
 	while (c->out.len > 0) {
 		size_t len = 0;
 		enum err e = shim_tls_write(c->up->tls, c->out.data, c->out.len, &len);
@@ -178,6 +180,11 @@ writing(struct shim_control *c)
 			return;
 		}
 		buf_consume(&c->out, len);
+	}
+	if (c->request.on_sent != NULL) {
+		on_sent = c->request.on_sent;
+		c->request.on_sent = NULL;
+		on_sent(c);
 	}
 }
 
@@ -194,26 +201,6 @@ on_event(struct watch *w, uint32_t events)
 		return;
 	if (loop_want(c->all->loop, w, c->out.len > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN) != ERR_OK)
 		finish(c, ERR_UNREACHABLE, "no memory");
-}
-
-static void
-on_ready(struct shim_uplink *u, enum err e)
-{
-	struct shim_control *c = u->arg;
-
-	if (e != ERR_OK) {
-		finish(c, e == ERR_NOMEM || e == ERR_SYS ? ERR_UNREACHABLE : e, u->why);
-		return;
-	}
-	u->watch.fn = on_event;
-	u->watch.arg = c;
-	on_event(&u->watch, 0);
-}
-
-static void
-on_timer(struct timer *t)
-{
-	finish(t->arg, ERR_UNREACHABLE, "no answer in time");
 }
 
 static enum err
@@ -237,11 +224,49 @@ write_request(struct buf *out, const struct shim_request *r)
 	return e == ERR_OK ? buf_append_span(out, r->body) : e;
 }
 
+static void
+on_greeted(struct shim_uplink *u)
+{
+	struct shim_control *c = u->arg;
+	enum err e = c->request.on_greeted(c, &c->request.body);
+
+	if (e == ERR_OK)
+		e = write_request(&c->out, &c->request);
+	if (e != ERR_OK)
+		finish(c, e, "the request could not be made");
+}
+
+static void
+on_ready(struct shim_uplink *u, enum err e)
+{
+	struct shim_control *c = u->arg;
+
+	if (e != ERR_OK) {
+		finish(c, e == ERR_NOMEM || e == ERR_SYS ? ERR_UNREACHABLE : e, u->why);
+		return;
+	}
+	if (u->greeted != NULL) { /* it was done before we had to wait for it */
+		u->greeted = NULL;
+		on_greeted(u);
+		if (c->up != u)
+			return;
+	}
+	u->watch.fn = on_event;
+	u->watch.arg = c;
+	on_event(&u->watch, 0);
+}
+
+static void
+on_timer(struct timer *t)
+{
+	finish(t->arg, ERR_UNREACHABLE, "no answer in time");
+}
+
 enum err
 shim_control_start(struct shim_control *c, struct shim_uplinks *all, const struct shim_request *r,
     void (*fn)(struct shim_control *c, enum err e), void *arg)
 {
-	enum err e;
+	enum err e = ERR_OK;
 
 	must(c->up == NULL && c->timer.slot == 0);
 	*c = (struct shim_control){
@@ -249,16 +274,19 @@ shim_control_start(struct shim_control *c, struct shim_uplinks *all, const struc
 		.out = BUF_MAX(SHIM_ENROLL_FILE_MAX),
 		.in = BUF_MAX(HTTP1_HEAD_MAX + 4 * SHIM_RECORD_LEN),
 		.body = BUF_MAX(SHIM_CONTROL_REPLY_MAX),
-		.method = r->method,
+		.request = *r,
 		.fn = fn,
 		.arg = arg,
 		.timer = { .fn = on_timer, .arg = c },
 	};
-	e = write_request(&c->out, r);
+	if (r->on_greeted == NULL)
+		e = write_request(&c->out, r);
 	if (e == ERR_OK)
 		e = loop_timer(all->loop, &c->timer, loop_now_ms(all->loop) + r->time_ms);
 	if (e == ERR_OK)
 		e = shim_uplink_new(all, SHIM_ALPN_CONTROL, on_ready, c, &c->up);
+	if (e == ERR_OK && r->on_greeted != NULL)
+		c->up->greeted = on_greeted;
 	if (e != ERR_OK)
 		shim_control_close(c);
 	return e;

@@ -15,11 +15,19 @@
 #include "common/secret.h"
 #include "shim/uplink.h"
 
+struct shim_control;
+
 struct shim_request {
 	const char *method, *path;
 	struct span body;      /* JSON; empty: none */
 	struct secret *bearer; /* the enrollment key's text; NULL: none */
 	int64_t time_ms;       /* for all of it */
+
+	/* NULL, or called from the loop, once each, for what can be done while the gateway works:
+	 * on the handshake, when body is still to be made, and must be there when it returns ... */
+	enum err (*on_greeted)(struct shim_control *c, struct span *ret_body);
+	/* ... and on the request. */
+	void (*on_sent)(struct shim_control *c);
 };
 
 struct shim_control {
@@ -27,7 +35,7 @@ struct shim_control {
 	struct shim_uplink *up;
 	struct timer timer;
 	struct buf out, in, body;
-	const char *method;
+	struct shim_request request; /* body is in out */
 	void (*fn)(struct shim_control *c, enum err e);
 	void *arg;
 	bool has_head;

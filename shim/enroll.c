@@ -75,26 +75,25 @@ time_ms(const struct shim_enroll *en)
 	return left < SHIM_CONTROL_MS ? left : SHIM_CONTROL_MS;
 }
 
-static void
-on_self(struct shim_control *c, enum err e)
+/* One request for all attempts: a lost answer leaves no second identity behind. */
+static enum err
+on_greeted(struct shim_control *c, struct span *ret_body)
 {
 	struct shim_enroll *en = c->arg;
+	enum err e = en->key == NULL ? shim_ownkey_new(&en->key) : ERR_OK;
 
-	if (!succeeded(en, c, e))
-		return;
-	e = shim_self_take(buf_span(&c->body), en->url, en->env, en->self, en->why);
-	shim_control_close(c);
-	done(en, e, NULL);
+	if (e == ERR_OK && en->csr.len == 0)
+		e = shim_identity_request(en->key, &en->csr);
+	*ret_body = buf_span(&en->csr);
+	return e;
 }
 
 static void
-ask_self(struct shim_enroll *en)
+on_sent(struct shim_control *c)
 {
-	struct shim_request r = { .method = "GET", .path = "/v1/self", .time_ms = time_ms(en) };
-	enum err e = shim_control_start(&en->control, en->all, &r, on_self, en);
+	struct shim_enroll *en = c->arg;
 
-	if (e != ERR_OK)
-		done(en, e, "no memory");
+	en->meanwhile(en->arg);
 }
 
 static void
@@ -105,13 +104,10 @@ on_enrolled(struct shim_control *c, enum err e)
 	if (!succeeded(en, c, e))
 		return;
 	e = shim_identity_take(en->identity, buf_span(&c->body), &en->key, en->why);
+	if (e == ERR_OK)
+		e = shim_self_take(buf_span(&c->body), en->url, en->env, en->self, en->why);
 	shim_control_close(c);
-	if (e != ERR_OK) {
-		done(en, e, NULL);
-		return;
-	}
-	en->backoff_ms = SHIM_BACKOFF_FIRST_MS;
-	ask_self(en);
+	done(en, e, NULL);
 }
 
 static void
@@ -120,9 +116,10 @@ ask_certificate(struct shim_enroll *en)
 	struct shim_request r = {
 		.method = "POST",
 		.path = "/v1/enroll",
-		.body = buf_span(&en->csr),
 		.bearer = en->enrollment->key,
 		.time_ms = time_ms(en),
+		.on_greeted = on_greeted,
+		.on_sent = on_sent,
 	};
 	enum err e = shim_control_start(&en->control, en->all, &r, on_enrolled, en);
 
@@ -133,47 +130,25 @@ ask_certificate(struct shim_enroll *en)
 static void
 on_retry(struct timer *t)
 {
-	struct shim_enroll *en = t->arg;
-
-	if (en->identity->generation == 0)
-		ask_certificate(en);
-	else
-		ask_self(en);
-}
-
-/* One request for all attempts: a lost answer leaves no second identity behind. */
-static enum err
-prepare(struct shim_enroll *en)
-{
-	enum err e;
-
-	(void)snprintf(en->why, SHIM_WHY_SIZE, "no key could be made");
-	en->csr = (struct buf)BUF_MAX(8192);
-	e = shim_ownkey_new(&en->key);
-	return e == ERR_OK ? shim_identity_request(en->key, &en->csr) : e;
+	ask_certificate(t->arg);
 }
 
 enum err
 shim_enroll_run(struct shim_enroll *en, char why[SHIM_WHY_SIZE])
 {
-	enum err e;
-
 	en->why = why;
 	en->result = ERR_AGAIN;
 	en->backoff_ms = SHIM_BACKOFF_FIRST_MS;
 	en->give_up_ms = loop_now_ms(en->all->loop) + (int64_t)en->wait_s * 1000;
 	en->retry = (struct timer){ .fn = on_retry, .arg = en };
-	e = prepare(en);
-	if (e == ERR_OK) {
-		ask_certificate(en);
-		if (loop_run(en->all->loop) != ERR_OK)
-			done(en, ERR_SYS, "epoll failed");
-		e = en->result;
-	}
+	en->csr = (struct buf)BUF_MAX(8192);
+	ask_certificate(en);
+	if (loop_run(en->all->loop) != ERR_OK)
+		done(en, ERR_SYS, "epoll failed");
 	loop_timer_stop(en->all->loop, &en->retry);
 	shim_control_close(&en->control);
 	shim_ownkey_freep(&en->key);
 	buf_wipe(&en->csr);
 	secret_freep(&en->enrollment->key); /* used or useless */
-	return e;
+	return en->result;
 }

@@ -20,6 +20,8 @@ struct shim_enroll {
 	struct shim_identity *identity; /* filled */
 	struct shim_env *env;		/* filled */
 	struct shim_self *self;		/* filled */
+	void (*meanwhile)(void *arg);	/* called while the broker works on a request */
+	void *arg;
 
 	/* its own */
 	struct shim_ownkey *key;

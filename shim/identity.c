@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "shim/json.h"
-#include "shim/peer.h"
 
 enum err
 shim_identity_request(struct shim_ownkey *key, struct buf *ret_json)
@@ -29,13 +28,13 @@ complain(char why[SHIM_WHY_SIZE], enum err e, const char *text)
 }
 
 static enum err
-check_certificate(
-    const struct shim_enrollment *en, struct span certificate, struct shim_ownkey *key)
+present(struct shim_identity *id, struct span certificate, struct shim_ownkey *key)
 {
+	const struct shim_enrollment *en = id->enrollment;
 	char expected[SPIFFE_ID_LEN_MAX + 1];
 
 	(void)snprintf(expected, sizeof expected, "spiffe://%s/%s", en->trust_domain, en->workload);
-	return shim_peer_check_own((const char *)certificate.p, certificate.len, expected, key);
+	return shim_tls_ctx_present(id->ctx, key, certificate, expected);
 }
 
 enum err
@@ -53,10 +52,9 @@ shim_identity_take(
 	fresh.not_after_s = json_integer_value(json_object_get(root, "not_after"));
 	if (certificate.len == 0 || fresh.not_after_s <= fresh.not_before_s)
 		return complain(why, ERR_SYNTAX, "the broker's answer holds no certificate");
-	e = check_certificate(id->enrollment, certificate, *key);
-	if (e != ERR_OK)
+	e = present(id, certificate, *key);
+	if (e == ERR_AUTH)
 		return complain(why, e, "the broker's certificate is for another workload or key");
-	e = shim_tls_ctx_present(id->ctx, *key, certificate);
 	if (e != ERR_OK)
 		return complain(why, e, "the broker's certificate cannot be used");
 	fresh.key = *key;

@@ -41,7 +41,8 @@ struct shim {
 	struct shim_renew renew;
 	struct shim_forward forward;
 	bool given_back, swept;
-	char why[SHIM_WHY_SIZE];
+	enum err hidden;
+	char why_hidden[SHIM_WHY_SIZE], why[SHIM_WHY_SIZE];
 };
 
 static int
@@ -157,6 +158,20 @@ listen_on_loopback(struct shim *s)
 	return GO_ON;
 }
 
+/* What the child's start needs, while the broker makes the certificate. Again with each attempt: by
+ * then other files may lie beside the enrollment. */
+static void
+prepare_child(void *arg)
+{
+	struct shim *s = arg;
+
+	sys_closep(&s->child.ruleset_fd);
+	s->hidden = shim_hide_prepare(s->args.enroll_path, &s->child.ruleset_fd, s->why_hidden);
+	/* without it nothing starts: start_child() says so */
+	if (s->child.filter.len == 0 && shim_sandbox_prepare(&s->child.filter) != ERR_OK)
+		buf_wipe(&s->child.filter);
+}
+
 static int
 enroll(struct shim *s)
 {
@@ -168,6 +183,8 @@ enroll(struct shim *s)
 		.identity = &s->identity,
 		.env = &s->env,
 		.self = &s->self,
+		.meanwhile = prepare_child,
+		.arg = s,
 	};
 	enum err e;
 
@@ -183,15 +200,12 @@ enroll(struct shim *s)
 static int
 hide_enrollment(struct shim *s)
 {
-	if (shim_hide_prepare(s->args.enroll_path, &s->child.ruleset_fd, s->why) == ERR_OK)
-		return GO_ON;
-	s->child.ruleset_fd = -1;
-	if (!s->self.reusable || s->self.readable_ok)
+	if (s->hidden == ERR_OK || !s->self.reusable || s->self.readable_ok)
 		return GO_ON;
 	log_error("the enrollment is reusable and cannot be hidden from the command: %s; use a "
 		  "single-use enrollment, "
 		  "or set \"enroll_readable: accept\" in the workload's policy",
-	    s->why);
+	    s->why_hidden);
 	return SHIM_EXIT_FAILED;
 }
 
@@ -238,6 +252,7 @@ start_child(struct shim *s)
 		return status;
 	}
 	sys_closep(&s->child.ruleset_fd);
+	buf_wipe(&s->child.filter);
 	shim_env_close(&s->env);
 	return GO_ON;
 }
@@ -332,7 +347,8 @@ leave(struct shim *s)
 int
 main(int argc, char **argv)
 {
-	static struct shim s = { .listen_fd = -1, .child = { .ruleset_fd = -1 } };
+	static struct shim s = { .listen_fd = -1,
+		.child = { .ruleset_fd = -1, .filter = BUF_MAX(SHIM_FILTER_MAX) } };
 	int status = GO_ON;
 
 	s.argc = argc;

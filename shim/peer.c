@@ -1,8 +1,6 @@
 #include "shim/peer.h"
 
-#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -60,26 +58,12 @@ shim_peer_check(X509 *x, const char *expected)
 	return check_uri(x, expected);
 }
 
-static void
-free_bio(BIO **b)
-{
-	BIO_free(*b);
-}
-
-static void
-free_x509(X509 **x)
-{
-	X509_free(*x);
-}
-
 enum err
-shim_peer_check_own(const char *pem, size_t pem_len, const char *expected, struct shim_ownkey *key)
+shim_peer_check_own(X509 *x, const char *expected, struct shim_ownkey *key)
 {
-	AUTO(free_bio) BIO *in = pem_len > INT_MAX ? NULL : BIO_new_mem_buf(pem, (int)pem_len);
-	AUTO(free_x509) X509 *x = in == NULL ? NULL : PEM_read_bio_X509(in, NULL, NULL, NULL);
 	enum err e = ERR_AUTH;
 
-	if (x != NULL && X509_check_private_key(x, shim_ownkey_evp(key)) == 1)
+	if (X509_check_private_key(x, shim_ownkey_evp(key)) == 1)
 		e = check_uri(x, expected);
 	ERR_clear_error();
 	return e;

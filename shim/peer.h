@@ -18,10 +18,8 @@
  * at. Signature and validity are the chain verifier's. */
 enum err shim_peer_check(X509 *x, const char *expected) NODISCARD;
 
-/* The certificate in pem names expected as its one URI, and its key is our key's: what a reply of
- * the broker must be. */
+/* x names expected as its one URI, and its key is our key's: what a reply of the broker must be. */
 struct shim_ownkey;
-enum err shim_peer_check_own(
-    const char *pem, size_t pem_len, const char *expected, struct shim_ownkey *key) NODISCARD;
+enum err shim_peer_check_own(X509 *x, const char *expected, struct shim_ownkey *key) NODISCARD;
 
 #endif

@@ -2,13 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "common/sys.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -68,16 +73,10 @@ filter_freep(scmp_filter_ctx *ctx)
 		seccomp_release(*ctx);
 }
 
-enum err
-shim_sandbox_enter(void)
+static enum err
+add_rules(scmp_filter_ctx ctx)
 {
-	AUTO(filter_freep) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
-	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
-
-	if (ctx == NULL)
-		return ERR_NOMEM;
-	if (sigaction(SIGSYS, &sa, NULL) != 0 ||
-	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
+	if (seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
 		return ERR_SYS;
 	(void)seccomp_attr_set(
 	    ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a line; only speed */
@@ -89,5 +88,43 @@ shim_sandbox_enter(void)
 		if (rc != 0 && rc != -EEXIST && rc != -EDOM)
 			return ERR_SYS;
 	}
-	return seccomp_load(ctx) == 0 ? ERR_OK : ERR_SYS;
+	return ERR_OK;
+}
+
+enum err
+shim_sandbox_prepare(struct buf *ret_filter)
+{
+	AUTO(filter_freep) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
+	AUTO(sys_closep) int fd = sys_memfd("filter"); /* the library writes to descriptors only */
+	ssize_t len;
+	enum err e;
+
+	if (ctx == NULL || fd < 0)
+		return ERR_NOMEM;
+	e = add_rules(ctx);
+	if (e == ERR_OK)
+		e = buf_reserve(ret_filter, SHIM_FILTER_MAX);
+	if (e != ERR_OK)
+		return e;
+	if (seccomp_export_bpf(ctx, fd) != 0)
+		return ERR_SYS;
+	len = pread(fd, buf_tail(ret_filter), SHIM_FILTER_MAX, 0);
+	if (len <= 0 || len == SHIM_FILTER_MAX || (size_t)len % sizeof(struct sock_filter) != 0)
+		return ERR_SYS;
+	buf_added(ret_filter, (size_t)len);
+	return ERR_OK;
+}
+
+enum err
+shim_sandbox_enter(const struct buf *filter)
+{
+	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	struct sock_fprog program = {
+		.len = (unsigned short)(filter->len / sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)(void *)filter->data,
+	};
+
+	if (program.len == 0 || sigaction(SIGSYS, &sa, NULL) != 0)
+		return ERR_SYS;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? ERR_OK : ERR_SYS;
 }

@@ -71,15 +71,16 @@ shim_self_take(struct span json, const char *url, struct shim_env *env, struct s
 {
 	AUTO(shim_json_freep)
 	json_t *root = json_loadb((const char *)json.p, json.len, JSON_REJECT_DUPLICATES, NULL);
-	json_t *upstreams = json_object_get(root, "upstreams"), *upstream;
-	json_t *enrollment = json_object_get(root, "enrollment");
+	json_t *self = json_object_get(root, "self"), *upstream;
+	json_t *upstreams = json_object_get(self, "upstreams");
+	json_t *enrollment = json_object_get(self, "enrollment");
 	json_t *reusable = json_object_get(enrollment, "reusable");
 	enum err e = ERR_OK;
 	size_t i;
 
 	if (!json_is_array(upstreams) || !json_is_boolean(reusable)) {
-		(void)snprintf(
-		    why, SHIM_WHY_SIZE, "the broker's answer to GET /v1/self cannot be read");
+		(void)snprintf(why, SHIM_WHY_SIZE,
+		    "the broker's answer does not say what this workload may use");
 		return ERR_SYNTAX;
 	}
 	json_array_foreach(upstreams, i, upstream)

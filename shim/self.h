@@ -1,5 +1,5 @@
 /*
- * self - the broker's answer to "who am I": which variables the child gets.
+ * self - what the broker says of this workload as it enrolls: which variables the child gets.
  * Process: shim.   Owns: nothing: variables go into the child's environment.
  * Secrets: none: a placeholder is worthless elsewhere.
  * Limits: SHIM_ENV_VALUE_MAX bytes a value.
@@ -17,8 +17,9 @@ struct shim_self {
 	bool readable_ok; /* ... unless policy accepts that it is not */
 };
 
-/* url stands where a value says {sidekey_url}: "http://127.0.0.1:7433". Members that are not known
- * are ignored: the broker may be newer. */
+/* json is the answer to POST /v1/enroll; read is its "self", which is what GET /v1/self says. url
+ * stands where a value says {sidekey_url}: "http://127.0.0.1:7433". Members that are not known are
+ * ignored: the broker may be newer. */
 enum err shim_self_take(struct span json, const char *url, struct shim_env *env,
     struct shim_self *ret_self, char why[SHIM_WHY_SIZE]) NODISCARD;
 

@@ -177,22 +177,26 @@ shim_tls_ctx_new(struct span ca_pem, const char *trust_domain, struct shim_tls_c
 }
 
 enum err
-shim_tls_ctx_present(struct shim_tls_ctx *ctx, struct shim_ownkey *key, struct span certificate_pem)
+shim_tls_ctx_present(struct shim_tls_ctx *ctx, struct shim_ownkey *key, struct span certificate_pem,
+    const char *expected)
 {
 	AUTO(free_bio) BIO *in = NULL;
 	AUTO(free_x509) X509 *leaf = NULL;
-	bool good;
+	enum err e = ERR_SYNTAX;
 
 	if (certificate_pem.len == 0 || certificate_pem.len > SHIM_ENROLL_FILE_MAX)
 		return ERR_SYNTAX;
 	ERR_clear_error();
 	in = BIO_new_mem_buf(certificate_pem.p, (int)certificate_pem.len);
 	leaf = in == NULL ? NULL : PEM_read_bio_X509(in, NULL, NULL, NULL);
+	if (leaf != NULL)
+		e = shim_peer_check_own(leaf, expected, key);
 	/* both or neither: it compares them first */
-	good = leaf != NULL &&
-	       SSL_CTX_use_cert_and_key(ctx->ssl_ctx, leaf, shim_ownkey_evp(key), NULL, 1) == 1;
+	if (e == ERR_OK &&
+	    SSL_CTX_use_cert_and_key(ctx->ssl_ctx, leaf, shim_ownkey_evp(key), NULL, 1) != 1)
+		e = ERR_SYNTAX;
 	ERR_clear_error();
-	return good ? ERR_OK : ERR_SYNTAX;
+	return e;
 }
 
 void

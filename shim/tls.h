@@ -34,9 +34,10 @@ void shim_tls_ctx_free(struct shim_tls_ctx *ctx); /* its connections live on */
 void shim_tls_ctx_freep(struct shim_tls_ctx **ctx);
 
 /* Connections made from now on present this certificate; those that are there keep theirs.
- * ERR_SYNTAX: it does not parse, or is not the key's; then nothing changed. */
-enum err shim_tls_ctx_present(
-    struct shim_tls_ctx *ctx, struct shim_ownkey *key, struct span certificate_pem) NODISCARD;
+ * ERR_SYNTAX: it does not parse. ERR_AUTH: it is not the key's, or does not name expected as its
+ * one URI. Then nothing changed. */
+enum err shim_tls_ctx_present(struct shim_tls_ctx *ctx, struct shim_ownkey *key,
+    struct span certificate_pem, const char *expected) NODISCARD;
 
 /* alpn is one of the two above. */
 enum err shim_tls_new(

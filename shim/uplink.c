@@ -68,6 +68,16 @@ fail(struct shim_uplink *u, enum err e, const char *why)
 }
 
 static void
+tell_greeted(struct shim_uplink *u)
+{
+	void (*greeted)(struct shim_uplink * u) = u->greeted;
+
+	u->greeted = NULL;
+	if (greeted != NULL)
+		greeted(u);
+}
+
+static void
 shake(struct shim_uplink *u)
 {
 	enum err e = shim_tls_handshake(u->tls);
@@ -85,6 +95,8 @@ shake(struct shim_uplink *u)
 		e = ERR_UNREACHABLE;
 	if (e != ERR_OK)
 		fail(u, e, e == ERR_SYS ? "no memory" : shim_tls_why(u->tls));
+	else
+		tell_greeted(u);
 }
 
 static void try_next(struct shim_uplink *u);

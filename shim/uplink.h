@@ -34,6 +34,9 @@ struct shim_uplink {
 	int64_t deadline_ms;
 	int64_t made_ms;			       /* when the handshake ended */
 	void (*fn)(struct shim_uplink *u, enum err e); /* from the loop, once; may free u */
+	/* NULL, or the user's, set after shim_uplink_new(): called once when our hello is on its
+	 * way and the gateway has the work; may free u. Not called if it is ready without a wait */
+	void (*greeted)(struct shim_uplink *u);
 	void *arg;
 	struct shim_uplink *next_dead;
 	char why[SHIM_WHY_SIZE];

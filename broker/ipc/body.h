@@ -88,7 +88,7 @@ struct report {
 	struct span detail; /* at most 255 bytes of what the client sent, never a header value */
 };
 
-/* AK_OK of EK_ENROLL and EK_RENEW */
+/* AK_OK of EK_RENEW, and of EK_ENROLL, where a struct self follows */
 struct issued {
 	struct span certificate_pem, ca_pem; /* PEM, text */
 	char workload[NAME_LEN_MAX + 1];
@@ -97,7 +97,8 @@ struct issued {
 	int64_t not_before_s, not_after_s;
 };
 
-/* AK_OK of EK_SELF: u16 n rows of upstreams follow, each struct self_upstream with its variables */
+/* AK_OK of EK_SELF and in that of EK_ENROLL: u16 n rows of upstreams follow, each struct
+ * self_upstream with its variables */
 struct self {
 	char workload[NAME_LEN_MAX + 1];
 	char spiffe_id[SPIFFE_ID_LEN_MAX + 1];

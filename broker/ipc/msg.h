@@ -77,8 +77,8 @@ enum msg_type {
 	GE_CONN, /* g: -; fd: stream socket that carries one HTTP/1.1 exchange */
 
 	/* edge -> keeper, each answered by AK_OK or AK_FAIL with the same id */
-	EK_ENROLL,    /* u64 id, 16 bytes ticket, blob CSR DER -> struct issued */
-	EK_RENEW,     /* the same */
+	EK_ENROLL,    /* u64 id, 16 bytes ticket, blob CSR DER -> struct issued, struct self */
+	EK_RENEW,     /* the same -> struct issued */
 	EK_SELF,      /* u64 id, ticket -> struct self */
 	EK_GIVE_BACK, /* u64 id, ticket -> - */
 

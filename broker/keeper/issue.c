@@ -194,8 +194,9 @@ issue_first(struct ask *a, const uint8_t enrollment_id[ASKER_ID_LEN], struct spa
 		return ask_commit_error(a, e);
 	made = i;
 	i = NULL; /* given away */
-	control_learn_placeholders(k, made->current.instance);
-	return reply(a, made, &f);
+	e = reply(a, made, &f);
+	/* what it would ask next: a shim starts sooner by a connection */
+	return e == ERR_OK ? control_self(a, f.cert.serial) : e;
 }
 
 enum err

@@ -404,6 +404,19 @@ rig_serial_of(struct span pem, uint8_t serial[SERIAL_LEN])
 	BIO_free(bio);
 }
 
+/* Reads a struct self with its rows. */
+static inline struct self
+rig_self_of(struct wire_reader *r)
+{
+	struct self_upstream u;
+	struct self s;
+
+	self_get(r, &s);
+	for (uint16_t i = 0; i < s.upstream_count && r->e == ERR_OK; i++)
+		self_upstream_get(r, &u);
+	return s;
+}
+
 /* EK_ENROLL or EK_RENEW with a ticket. */
 static inline enum err
 rig_issue(enum msg_type type, const uint8_t ticket[TICKET_LEN], uint8_t serial[SERIAL_LEN],
@@ -420,6 +433,8 @@ rig_issue(enum msg_type type, const uint8_t ticket[TICKET_LEN], uint8_t serial[S
 	if (reply.e != ERR_OK)
 		return reply.e;
 	issued_get(&reply.r, ret);
+	if (type == EK_ENROLL)
+		must(strcmp(rig_self_of(&reply.r).instance, ret->instance) == 0);
 	must(wire_done(&reply.r) == ERR_OK);
 	rig_serial_of(ret->certificate_pem, serial);
 	return ERR_OK;

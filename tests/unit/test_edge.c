@@ -73,9 +73,19 @@ answer(struct channel *ch, struct msg *m, void *arg)
 		put_self(&w);
 	} else if (m->type == EK_ENROLL || m->type == EK_RENEW) {
 		put_issued(&w, wire_blob(&r, PEM_DER_MAX));
+		if (m->type == EK_ENROLL)
+			put_self(&w);
 	}
 	must(channel_end(ch, &w) == ERR_OK);
 }
+
+#define SELF                                                                                       \
+	"{\"workload\":\"team/coder\",\"spiffe_id\":\"spiffe://t/team/"                            \
+	"coder\",\"instance\":\"ab\",\"not_after\":99,"                                            \
+	"\"enrollment\":{\"reusable\":true,\"readable_ok\":false},\"upstreams\":[{\"name\":"       \
+	"\"anthropic\",\"path\":\"/p/anthropic\","                                                 \
+	"\"placeholder\":\"sk-ant-api03-x\",\"env\":{\"ANTHROPIC_BASE_URL\":\"{sidekey_url}/p/"    \
+	"anthropic\"}}]}"
 
 static const struct {
 	const char *what, *request;
@@ -99,13 +109,7 @@ static const struct {
 	{ "a long target", NULL, 414, "target_too_long" },
 	{ "another method", "PUT /v1/self HTTP/1.1\r\n" HEAD "\r\n", 405, "Allow: GET, DELETE" },
 	{ "GET where POST belongs", "GET /v1/enroll HTTP/1.1\r\n" HEAD "\r\n", 405, "Allow: POST" },
-	{ "self", "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n", 200,
-	    "{\"workload\":\"team/coder\",\"spiffe_id\":\"spiffe://t/team/"
-	    "coder\",\"instance\":\"ab\",\"not_after\":99,"
-	    "\"enrollment\":{\"reusable\":true,\"readable_ok\":false},\"upstreams\":[{\"name\":"
-	    "\"anthropic\",\"path\":\"/p/anthropic\","
-	    "\"placeholder\":\"sk-ant-api03-x\",\"env\":{\"ANTHROPIC_BASE_URL\":\"{sidekey_url}/p/"
-	    "anthropic\"}}]}" },
+	{ "self", "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n", 200, SELF },
 	{ "never stored", "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n", 200, "Cache-Control: no-store" },
 	{ "give back", "DELETE /v1/self HTTP/1.1\r\n" HEAD "\r\n", 204, "HTTP/1.1 204 " },
 	{ "enroll",
@@ -114,7 +118,7 @@ static const struct {
 	    200,
 	    "{\"certificate\":\"CERT\\n\",\"ca\":\"CA\\n\",\"workload\":\"coder\",\"spiffe_id\":"
 	    "\"spiffe://t/coder\",\"instance\":\"ab\","
-	    "\"not_before\":1,\"not_after\":3601}" },
+	    "\"not_before\":1,\"not_after\":3601,\"self\":" SELF "}" },
 	{ "renew, chunked",
 	    "POST /v1/renew HTTP/1.1\r\n" HEAD JSON
 	    "Transfer-Encoding: chunked\r\n\r\n5c\r\n{\"csr\":\"" CSR "\"}\r\n0\r\n\r\n",

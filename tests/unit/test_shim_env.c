@@ -116,8 +116,8 @@ test_no_proxy(void)
 }
 
 #define SELF(env)                                                                                  \
-	"{\"enrollment\":{\"reusable\":true,\"readable_ok\":false},\"upstreams\":[{\"name\":"      \
-	"\"a\",\"env\":" env "}]}"
+	"{\"self\":{\"enrollment\":{\"reusable\":true,\"readable_ok\":false},\"upstreams\":[{"     \
+	"\"name\":\"a\",\"env\":" env "}]}}"
 
 static const struct {
 	const char *what, *json;
@@ -131,19 +131,25 @@ static const struct {
 	{ "no mark", SELF("{\"B\":\"{sidekey_ur}{other}\"}"), ERR_OK, "B", "{sidekey_ur}{other}" },
 	{ "an empty value", SELF("{\"B\":\"\"}"), ERR_OK, "B", "" },
 	{ "it replaces what the image sets", SELF("{\"PATH\":\"/x\"}"), ERR_OK, "PATH", "/x" },
-	{ "no variables", "{\"enrollment\":{\"reusable\":false},\"upstreams\":[{\"name\":\"a\"}]}",
+	{ "no variables",
+	    "{\"self\":{\"enrollment\":{\"reusable\":false},\"upstreams\":[{\"name\":\"a\"}]}}",
 	    ERR_OK, "B", NULL },
-	{ "no upstreams", "{\"enrollment\":{\"reusable\":false},\"upstreams\":[],\"newer\":1}",
-	    ERR_OK, "B", NULL },
+	{ "no upstreams",
+	    "{\"self\":{\"enrollment\":{\"reusable\":false},\"upstreams\":[],\"newer\":1}}", ERR_OK,
+	    "B", NULL },
 	{ "a number", SELF("{\"B\":1}"), ERR_SYNTAX, "B", NULL },
 	{ "a list", SELF("[\"B\"]"), ERR_SYNTAX, "B", NULL },
 	{ "a setting of ours", SELF("{\"SIDEKEY_URL\":\"x\"}"), ERR_SYNTAX, "SIDEKEY_URL", NULL },
 	{ "a name with '='", SELF("{\"A=B\":\"x\"}"), ERR_SYNTAX, "A", NULL },
 	{ "a name with a digit first", SELF("{\"1A\":\"x\"}"), ERR_SYNTAX, "1A", NULL },
 	{ "an empty name", SELF("{\"\":\"x\"}"), ERR_SYNTAX, "", NULL },
-	{ "no enrollment", "{\"upstreams\":[]}", ERR_SYNTAX, "B", NULL },
-	{ "upstreams that are none", "{\"enrollment\":{\"reusable\":true},\"upstreams\":[1]}",
-	    ERR_SYNTAX, "B", NULL },
+	{ "no enrollment", "{\"self\":{\"upstreams\":[]}}", ERR_SYNTAX, "B", NULL },
+	{ "upstreams that are none",
+	    "{\"self\":{\"enrollment\":{\"reusable\":true},\"upstreams\":[1]}}", ERR_SYNTAX, "B",
+	    NULL },
+	{ "no self", "{\"enrollment\":{\"reusable\":true},\"upstreams\":[]}", ERR_SYNTAX, "B",
+	    NULL },
+	{ "a self that is no object", "{\"self\":[]}", ERR_SYNTAX, "B", NULL },
 	{ "no object", "[]", ERR_SYNTAX, "B", NULL },
 	{ "no JSON", "<html>", ERR_SYNTAX, "B", NULL },
 	{ "nothing", "", ERR_SYNTAX, "B", NULL },
@@ -172,8 +178,9 @@ static void
 test_self_flags(void)
 {
 	static const char *const entries[] = { "PATH=/bin" };
-	static char json[40000] = "{\"enrollment\":{\"reusable\":true,\"readable_ok\":true},"
-				  "\"upstreams\":[{\"env\":{\"B\":\"";
+	static char json[40000] =
+	    "{\"self\":{\"enrollment\":{\"reusable\":true,\"readable_ok\":true},"
+	    "\"upstreams\":[{\"env\":{\"B\":\"";
 	AUTO(shim_env_close) struct shim_env env = taken(entries, 1);
 	struct shim_self self = { 0 };
 	char why[SHIM_WHY_SIZE];
@@ -183,10 +190,10 @@ test_self_flags(void)
 	    "a reusable enrollment");
 	ok(self.reusable && !self.readable_ok, "is known as such");
 	memset(json + len, 'x', 17000);
-	(void)strcpy(json + len + 17000, "\"}}]}");
+	(void)strcpy(json + len + 17000, "\"}}]}}");
 	is_err(shim_self_take(span_str(json), "u", &env, &self, why), ERR_LIMIT,
 	    "a value that is too long");
-	memmove(json + len + 16384, json + len + 17000, 6);
+	memmove(json + len + 16384, json + len + 17000, 7);
 	is_err(shim_self_take(span_str(json), "u", &env, &self, why), ERR_OK,
 	    "the longest that is allowed");
 	ok(self.readable_ok, "policy may accept that the file is readable");

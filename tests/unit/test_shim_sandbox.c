@@ -154,7 +154,7 @@ static const struct {
 
 /* What the trap handler wrote is read back: a number must be in it. */
 static int
-run(void (*fn)(void), char *said, size_t size)
+run(const struct buf *filter, void (*fn)(void), char *said, size_t size)
 {
 	int fds[2], status = 0;
 	ssize_t n;
@@ -164,7 +164,8 @@ run(void (*fn)(void), char *said, size_t size)
 	pid = fork();
 	if (pid == 0) {
 		(void)dup2(fds[1], STDERR_FILENO);
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || shim_sandbox_enter() != ERR_OK)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		    shim_sandbox_enter(filter) != ERR_OK)
 			_exit(1);
 		fn();
 		_exit(LIVED);
@@ -180,10 +181,14 @@ run(void (*fn)(void), char *said, size_t size)
 int
 main(void)
 {
+	AUTO(buf_wipe) struct buf filter = BUF_MAX(SHIM_FILTER_MAX);
+	static const struct buf nothing;
 	char said[256];
 
+	is_err(shim_sandbox_prepare(&filter), ERR_OK, "the filter");
+	is_err(shim_sandbox_enter(&nothing), ERR_SYS, "none of it is not entered");
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		int status = run(cases[i].fn, said, sizeof said);
+		int status = run(&filter, cases[i].fn, said, sizeof said);
 
 		ok(status == cases[i].status, "%s: %s (%d)", cases[i].what,
 		    cases[i].status == LIVED ? "goes on" : "ends it", status);

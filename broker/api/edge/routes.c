@@ -53,22 +53,75 @@ span_json(struct span s)
 	return json_stringn((const char *)s.p, s.len); /* NULL unless it is UTF-8 */
 }
 
+static json_t *
+upstream_json(const struct self_upstream *u)
+{
+	json_t *env = json_object(), *placeholder = span_json(u->placeholder);
+	char path[NAME_LEN_MAX + 8] = "/p/", name[1100];
+
+	(void)strncat(path, u->name, sizeof(path) - 4);
+	for (uint16_t i = 0; i < u->env_count; i++) {
+		if (span_copy_str(u->env[i].name, name, sizeof(name)))
+			(void)json_object_set_new(env, name, span_json(u->env[i].value));
+	}
+	return json_pack("{s:s, s:s, s:o, s:o}", "name", u->name, "path", path, "placeholder",
+	    placeholder, "env", env);
+}
+
+/* What GET /v1/self says; NULL: it does not parse. */
+static json_t *
+self_json(struct wire_reader *r)
+{
+	json_t *list = json_array();
+	struct self v;
+
+	self_get(r, &v);
+	for (uint16_t i = 0; r->e == ERR_OK && i < v.upstream_count; i++) {
+		struct self_upstream u;
+
+		self_upstream_get(r, &u);
+		if (r->e == ERR_OK)
+			(void)json_array_append_new(list, upstream_json(&u));
+	}
+	if (wire_done(r) != ERR_OK) {
+		json_decref(list);
+		return NULL;
+	}
+	return json_pack("{s:s, s:s, s:s, s:I, s:{s:b, s:b}, s:o}", "workload", v.workload,
+	    "spiffe_id", v.spiffe_id, "instance", v.instance, "not_after",
+	    (json_int_t)v.not_after_s, "enrollment", "reusable", (int)v.enroll_reusable,
+	    "readable_ok", (int)v.enroll_readable_ok, "upstreams", list);
+}
+
+static json_t *
+issued_json(const struct issued *v)
+{
+	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:I}", "certificate",
+	    span_json(v->certificate_pem), "ca", span_json(v->ca_pem), "workload", v->workload,
+	    "spiffe_id", v->spiffe_id, "instance", v->instance, "not_before",
+	    (json_int_t)v->not_before_s, "not_after", (json_int_t)v->not_after_s);
+}
+
+/* An enrollment's answer says all that a shim needs for its start, so that it asks once. */
 static void
-answer_issued(struct request *q, const struct call_reply *reply)
+answer_issued(struct request *q, enum msg_type type, const struct call_reply *reply)
 {
 	struct wire_reader r = wire_read(buf_span(&reply->body));
+	json_t *self = NULL, *body;
 	struct issued v;
 
 	issued_get(&r, &v);
-	if (wire_done(&r) != ERR_OK) {
+	if (type == EK_ENROLL)
+		self = self_json(&r);
+	if (wire_done(&r) != ERR_OK || (type == EK_ENROLL && self == NULL)) {
+		json_decref(self);
 		refuse_broken(q);
 		return;
 	}
-	request_answer(q, 200,
-	    json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:I}", "certificate",
-		span_json(v.certificate_pem), "ca", span_json(v.ca_pem), "workload", v.workload,
-		"spiffe_id", v.spiffe_id, "instance", v.instance, "not_before",
-		(json_int_t)v.not_before_s, "not_after", (json_int_t)v.not_after_s));
+	body = issued_json(&v);
+	if (self != NULL)
+		(void)json_object_set_new(body, "self", self);
+	request_answer(q, 200, body);
 }
 
 static void
@@ -92,7 +145,7 @@ issue(struct question *k, enum msg_type type)
 		refuse(k->request, 400, "bad_csr",
 		    "\"csr\" must be one PEM block CERTIFICATE REQUEST of at most 8 KiB");
 	else if (ask(k, type, span_of(der, der_len), &reply))
-		answer_issued(k->request, &reply);
+		answer_issued(k->request, type, &reply);
 }
 
 static void
@@ -107,51 +160,21 @@ on_renew(struct question *k)
 	issue(k, EK_RENEW);
 }
 
-static json_t *
-upstream_json(const struct self_upstream *u)
-{
-	json_t *env = json_object(), *placeholder = span_json(u->placeholder);
-	char path[NAME_LEN_MAX + 8] = "/p/", name[1100];
-
-	(void)strncat(path, u->name, sizeof(path) - 4);
-	for (uint16_t i = 0; i < u->env_count; i++) {
-		if (span_copy_str(u->env[i].name, name, sizeof(name)))
-			(void)json_object_set_new(env, name, span_json(u->env[i].value));
-	}
-	return json_pack("{s:s, s:s, s:o, s:o}", "name", u->name, "path", path, "placeholder",
-	    placeholder, "env", env);
-}
-
 static void
 on_self(struct question *k)
 {
 	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
 	struct wire_reader r;
-	struct self v;
-	json_t *list;
+	json_t *self;
 
 	if (!ask(k, EK_SELF, SPAN_NONE, &reply))
 		return;
 	r = wire_read(buf_span(&reply.body));
-	self_get(&r, &v);
-	list = json_array();
-	for (uint16_t i = 0; r.e == ERR_OK && i < v.upstream_count; i++) {
-		struct self_upstream u;
-
-		self_upstream_get(&r, &u);
-		if (r.e == ERR_OK)
-			(void)json_array_append_new(list, upstream_json(&u));
-	}
-	if (wire_done(&r) != ERR_OK) {
-		json_decref(list);
+	self = self_json(&r);
+	if (self != NULL)
+		request_answer(k->request, 200, self);
+	else
 		refuse_broken(k->request);
-		return;
-	}
-	request_answer(k->request, 200,
-	    json_pack("{s:s, s:s, s:s, s:I, s:{s:b, s:b}, s:o}", "workload", v.workload,
-		"spiffe_id", v.spiffe_id, "instance", v.instance, "not_after",
-		(json_int_t)v.not_after_s, "enrollment", "reusable", (int)v.enroll_reusable,
-		"readable_ok", (int)v.enroll_readable_ok, "upstreams", list));
 }
 
 static void

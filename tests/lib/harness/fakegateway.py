@@ -239,7 +239,7 @@ class FakeGateway:
             if r.headers.get("authorization") != f"Bearer {self.enroll_key}":
                 self.problem(conn, 401, {"code": "enroll_key_unknown", "detail": "this enrollment is not known"})
                 return
-            self.reply(conn, 200, self.issue(r))
+            self.reply(conn, 200, {**self.issue(r), "self": self.self_body()})
         elif route == "POST /v1/renew" and r.has_cert:
             self.reply(conn, 200, self.issue(r))
         elif route == "GET /v1/self" and r.has_cert:
