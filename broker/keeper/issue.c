@@ -8,6 +8,8 @@
 #include "common/log.h"
 #include "common/text.h"
 
+#define CHECKPOINT_LEN 480 /* bytes of one, about */
+
 /* A certificate in the making. */
 struct fresh {
 	struct certificate cert; /* instance is set when there is one */
@@ -92,6 +94,7 @@ record(struct keeper *k, const char *event, const struct instance *i, const stru
 	text_hex(c->serial, SERIAL_LEN, detail + 7);
 	r.instance = span_str(id);
 	r.detail = span_str(detail);
+	quota_add(&i->workload->quota, CHECKPOINT_LEN, keeper_now_ms(k)); /* its commit's line */
 	return keeper_record(k, &r, &seq);
 }
 

@@ -139,15 +139,26 @@ keeper_record_fact(struct keeper *k, const struct audit_record *r)
 		log_error("audit record lost: %s", r->event);
 }
 
-enum err
-keeper_sync(struct keeper *k)
+static enum err
+synced(struct keeper *k, enum err e)
 {
-	if (k->audit_failing)
-		return ERR_IO;
-	if (audit_sync(k->audit, keeper_now_s(k)) == ERR_OK)
+	if (e == ERR_OK)
 		return ERR_OK;
 	audit_failed(k);
 	return ERR_IO;
+}
+
+enum err
+keeper_sync(struct keeper *k)
+{
+	return k->audit_failing ? ERR_IO : synced(k, audit_sync(k->audit, keeper_now_s(k)));
+}
+
+void
+keeper_tell_revision(struct keeper *k)
+{
+	if (!k->audit_failing)
+		(void)!synced(k, audit_tell_revision(k->audit, keeper_now_s(k)));
 }
 
 static void
@@ -179,6 +190,16 @@ keeper_commit_plain(struct keeper *k, struct txn *t)
 	return committed(k, txn_commit(t, k->kv, audit_durable_seq(k->audit)));
 }
 
+static enum err
+deed_done(struct keeper *k, enum err e)
+{
+	if (e == ERR_OK)
+		keeper_tell_revision(k);
+	else
+		record_not_done(k, e);
+	return e;
+}
+
 enum err
 keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count)
 {
@@ -186,17 +207,11 @@ keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count)
 
 	if (e == ERR_OK)
 		e = committed(k, kv_commit(k->kv, ops, count, audit_durable_seq(k->audit)));
-	if (e != ERR_OK)
-		record_not_done(k, e);
-	return e;
+	return deed_done(k, e);
 }
 
 enum err
 keeper_commit(struct keeper *k, struct txn *t)
 {
-	enum err e = keeper_commit_plain(k, t);
-
-	if (e != ERR_OK)
-		record_not_done(k, e);
-	return e;
+	return deed_done(k, keeper_commit_plain(k, t));
 }

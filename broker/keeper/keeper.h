@@ -102,6 +102,9 @@ enum err keeper_record(struct keeper *k, const struct audit_record *r, uint64_t 
 void keeper_record_fact(struct keeper *k, const struct audit_record *r);
 /* Makes all records durable; the log is marked as failing when that fails. */
 enum err keeper_sync(struct keeper *k) NODISCARD;
+/* Behind a commit that records speak of: the log knows the store's revision, durably, so that no
+ * older store.db takes back what somebody was told. Failing, the log is marked so. */
+void keeper_tell_revision(struct keeper *k);
 /* Records first, then rows: ERR_IO when the records could not be made durable. A store that fails
  * in an unknown state ends the process. What was recorded and did not happen is recorded as that
  * ("not_done"). */

@@ -55,6 +55,7 @@ rekey_start(struct keeper *k)
 	if (e != ERR_OK)
 		return e;
 	audit_revision(k->audit, kv_revision(k->kv), keeper_now_s(k));
+	keeper_tell_revision(k);
 	rekey_resume(k);
 	return ERR_OK;
 }

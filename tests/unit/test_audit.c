@@ -104,12 +104,15 @@ test_revision(void)
 	ok(audit_seq(f.audit) == 4, "revision: one checkpoint");
 	is_err(audit_sync(f.audit, f.now_s + 5), ERR_OK, "revision: it is told");
 	ok(audit_seq(f.audit) == 4, "revision: once");
+	audit_revision(f.audit, 8, f.now_s);
+	is_err(audit_tell_revision(f.audit, f.now_s), ERR_OK, "revision: at once");
+	ok(audit_seq(f.audit) == 5 && audit_durable_seq(f.audit) == 5, "revision: durably");
 	fixture_shut(&f);
 	r = verify_all(&f, NULL);
-	ok(r.bad_line == 0 && r.proven_seq == 4, "revision: a checkpoint right behind one");
-	f.revision = 6;
-	is_err(fixture_open(&f, 4), ERR_AUTH, "revision: an idle log knows it too");
+	ok(r.bad_line == 0 && r.proven_seq == 5, "revision: a checkpoint right behind one");
 	f.revision = 7;
+	is_err(fixture_open(&f, 4), ERR_AUTH, "revision: an idle log knows it too");
+	f.revision = 8;
 	is_err(fixture_open(&f, 4), ERR_OK, "revision: and goes on");
 }
 

@@ -244,6 +244,13 @@ audit_revision(struct audit *a, uint64_t revision, int64_t now_s)
 	audit_chain_revision(&a->chain, revision, now_s);
 }
 
+enum err
+audit_tell_revision(struct audit *a, int64_t now_s)
+{
+	audit_chain_hurry(&a->chain);
+	return audit_sync(a, now_s);
+}
+
 /*
  * At most one checkpoint is ever pending, and it is the last line of its batch: a verifier that met
  * it in the remains of a failed write has to step back by one interval only.

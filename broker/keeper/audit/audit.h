@@ -69,6 +69,9 @@ enum err audit_append(struct audit *a, const struct audit_record *r, uint64_t re
  * revision before it: so the next line says it, a checkpoint within two seconds if nothing else.
  * Without that the last deed could be taken back by an older store.db. */
 void audit_revision(struct audit *a, uint64_t revision, int64_t now_s);
+/* The same at once, durable when ERR_OK: before anybody is told that the deed was done. As
+ * audit_sync(). */
+enum err audit_tell_revision(struct audit *a, int64_t now_s) NODISCARD;
 /* Writes all that was appended, one write and one fdatasync; checkpoints and new segments when due.
  * ERR_IO: see Failure. Call it each AUDIT_CHECKPOINT_S also when nothing was appended, for the
  * checkpoint. */

@@ -46,6 +46,7 @@ enum err audit_chain_header(struct audit_chain *c, uint32_t segment, const struc
 
 /* The store has come to revision: the next line says so, whichever that is. */
 void audit_chain_revision(struct audit_chain *c, uint64_t revision, int64_t now_s);
+void audit_chain_hurry(struct audit_chain *c);	      /* a checkpoint that says so is due now */
 bool audit_chain_untold(const struct audit_chain *c); /* no line said so yet */
 
 bool audit_chain_due(const struct audit_chain *c, int64_t now_s); /* for a checkpoint */
