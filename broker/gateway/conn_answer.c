@@ -2,6 +2,8 @@
 #include "broker/gateway/conn.h"
 #include "broker/gateway/health.h"
 
+#define SEGMENT_SHOWN_MAX 16 /* bytes of one in the audit log */
+
 /* Sends what stands in stage. The request's bytes are let go of. */
 static void
 send_answer(struct conn *c, enum err e, bool keep)
@@ -71,6 +73,42 @@ conn_refuse_head(struct conn *c, enum err e, const char *reason)
 	conn_answer(c, &r);
 }
 
+/* A path that is none may hold anything, also a key in the wrong place: a long segment is not
+ * written down. */
+static enum err
+put_path(struct buf *out, struct span path)
+{
+	enum err e = ERR_OK;
+
+	for (size_t at = 0, end; at < path.len && e == ERR_OK; at = end) {
+		end = at + 1;
+		while (end < path.len && path.p[end] != '/')
+			end++;
+		if (path.p[at] == '/' && end - at - 1 > SEGMENT_SHOWN_MAX)
+			e = buf_append_str(out, "/*");
+		else
+			e = buf_append_span(out, span_of(path.p + at, end - at));
+	}
+	return e;
+}
+
+/* Whoever looks for doors, or has no identity, is to be seen. A flood is counted by the keeper. */
+static void
+report_route(struct conn *c, const char *code)
+{
+	AUTO(buf_wipe) struct buf detail = BUF_MAX(METHOD_LEN_MAX + 1 + HTTP1_HEAD_MAX);
+	enum err e = ERR_OK;
+
+	if (c->route.refusal == ROUTE_METHOD || c->route.refusal == ROUTE_UNSUPPORTED) {
+		e = buf_append_span(&detail, c->head.method);
+		if (e == ERR_OK)
+			e = buf_append_byte(&detail, ' ');
+	}
+	if (e == ERR_OK)
+		e = put_path(&detail, c->route.path);
+	conn_report(c, code, e == ERR_OK ? buf_span(&detail) : SPAN_NONE);
+}
+
 void
 conn_refuse_route(struct conn *c)
 {
@@ -100,7 +138,6 @@ conn_refuse_route(struct conn *c)
 	struct refusal r = refusals[c->route.refusal];
 
 	r.allow = c->route.allow;
-	if (c->route.refusal == ROUTE_CONTROL_ONLY)
-		conn_report(c, r.code, c->route.path);
+	report_route(c, r.code);
 	conn_answer(c, &r);
 }

@@ -320,6 +320,7 @@ static bool
 take_body(struct conn *c, struct span in)
 {
 	struct control_exchange *x = c->control;
+	const struct refusal *r;
 	size_t used = 1;
 	struct span data;
 	enum err e = ERR_OK;
@@ -335,9 +336,9 @@ take_body(struct conn *c, struct span in)
 		    false; /* a request behind it would move the head's bytes: not worth it here */
 	if (e == ERR_OK)
 		return true;
-	if (e == ERR_SYNTAX)
-		conn_report(c, "bad_framing", span_str("body"));
-	refuse(c, e == ERR_SYNTAX ? &bad_body : &too_large);
+	r = e == ERR_SYNTAX ? &bad_body : &too_large;
+	conn_report(c, r->code, span_str("body"));
+	refuse(c, r);
 	return false;
 }
 

@@ -160,7 +160,8 @@ def shut_out(t, s, log):
     t.ok(not any(r.get("workload") or r.get("instance") for r in log.new()), "AUD: nobody is named who did not prove it", log.new()[-3:])
 
 
-def anonymous(t, s):
+def anonymous(t, s, log):
+    log.mark()
     for method, target, alpn in (("GET", "/p/anthropic/v1/x", "sidekey-forward"), ("GET", "/p/anthropic/v1/x", "sidekey-control"), ("GET", "/v1/self", "sidekey-forward"),
                                  ("DELETE", "/v1/self", "sidekey-control"), ("POST", "/v1/renew", "sidekey-control"), ("POST", "/p/anthropic/", None)):
         c = s.w.anonymous(alpn)
@@ -171,6 +172,9 @@ def anonymous(t, s):
         c = s.w.anonymous("sidekey-forward")
         t.is_(c.ask("GET", target).status, status, f"no certificate: GET {target}")
         c.close()
+    oracle.until(lambda: log.refusals() >= 9, 4)  # what was folded is counted a second later
+    t.is_(log.refusals(), 9, "AUD: each of them that was refused")
+    t.ok(not any(r.get("workload") or r.get("instance") for r in log.new()), "AUD: and nobody is named", log.new()[-3:])
 
 
 def hello(version, body=b"", record=b"\x03\x01"):
@@ -383,7 +387,7 @@ def main(t):
     with stage.Stage(tcp=TCP[4:]) as s:
         log = oracle.Log(s.b)
         base = oracle.Baseline(s.b)
-        anonymous(t, s)
+        anonymous(t, s, log)
         plain(t, s)
         resumption(t, s)
         names(t, s)

@@ -88,7 +88,7 @@ def keys(t, s):
 
 def guesses(t, s, log):
     w = fresh(s, "--reusable", "--cap", "9")
-    log.mark()
+    log.settle()
     base = oracle.Baseline(s.b)
     seen, waits, begin = {}, set(), time.monotonic()
     c = w.anonymous()
