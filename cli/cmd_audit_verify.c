@@ -204,11 +204,12 @@ report_json(const struct verify_result *r, bool good, bool cut)
 	AUTO(json_freep) json_t *j = NULL;
 
 	text_hex(r->anchor, HASH_LEN, anchor);
-	j = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:b, s:s}", "good", good,
+	j = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:b, s:b, s:s}", "good", good,
 	    "first_seq", (json_int_t)r->first_seq, "proven_seq", (json_int_t)r->proven_seq,
 	    "last_seq", (json_int_t)r->last_seq, "bad_segment", (json_int_t)r->bad_segment,
 	    "bad_line", (json_int_t)r->bad_line, "why", r->why, "torn", r->torn, "anchor_missing",
-	    r->anchor_missing, "cut", cut, "anchor", anchor);
+	    r->anchor_missing, "segments_removed", r->segments_removed, "cut", cut, "anchor",
+	    anchor);
 	if (j == NULL)
 		return cli_fail(CLI_FAILED, "out of memory");
 	admin_print(j);
@@ -238,13 +239,18 @@ static enum cli_exit
 report(const struct cli *c, const struct verify_result *r, uint64_t written)
 {
 	bool cut = written > r->last_seq && r->bad_line == 0;
-	bool good = r->bad_line == 0 && !r->anchor_missing && !cut;
+	bool good = r->bad_line == 0 && !r->segments_removed && !r->anchor_missing && !cut;
 
 	if (c->json)
 		return report_json(r, good, cut);
 	report_text(r);
 	if (r->bad_line != 0)
 		return cli_fail(CLI_FAILED, "BAD: %s", r->why);
+	if (r->segments_removed)
+		return cli_fail(CLI_FAILED,
+		    "BAD: segments were removed: records 1 to %llu are not here, and no record "
+		    "says that they went for the log's size",
+		    (unsigned long long)(r->first_seq - 1));
 	if (r->anchor_missing)
 		return cli_fail(
 		    CLI_FAILED, "BAD: the anchor is not in this log: it was cut or replaced");

@@ -132,7 +132,7 @@ def edits(copy):
         ("a space", swap_text(allow, b',"workload"', b', "workload"')), ("an escape of the same letter", swap_text(allow, b'"workload":"c', b'"workload":"\\u0063')),
         ("two fields in another order", swap_text(allow, b'"decision":"allow","code":"ok"', b'"code":"ok","decision":"allow"')), ("a space at the end", swap_text(allow, b"\n", b" \n")),
         ("a line end of Windows", swap_text(allow, b"\n", b"\r\n")), ("an empty line", edit(allow, lambda x, i: x[:i] + [b"\n"] + x[i:])), ("a line of text", edit(allow, lambda x, i: x[:i] + [b"hello\n"] + x[i:])),
-        ("NUL in a line", swap_text(allow, b'"coder"', b'"coder\0"')), ("two lines joined", edit(allow, lambda x, i: x[:i] + [x[i][:-1] + x[i + 1]] + x[i + 2:], allow + 1)), ("a line cut in two", swap_text(allow, b',"event"', b'\n,"event"')),
+        ("NUL in a line", swap_text(allow, b'"coder"', b'"coder\0"')), ("two lines joined", edit(allow, lambda x, i: x[:i] + [x[i][:-1] + x[i + 1]] + x[i + 2:])), ("a line cut in two", swap_text(allow, b',"event"', b'\n,"event"')),
         ("a line of 1 MiB", edit(allow, lambda x, i: x[:i] + [b'{"chain":"01","seq":' + b"9" * (1 << 20) + b"}\n"] + x[i:])),
         ("a record deleted", edit(allow, lambda x, i: x[:i] + x[i + 1:])), ("a record doubled", edit(allow, lambda x, i: x[:i] + [x[i]] + x[i:], allow + 1)),
         ("two records swapped", edit(allow, lambda x, i: x[:i] + [x[i + 1], x[i]] + x[i + 2:])), ("a record moved to the end of its interval", edit(allow, lambda x, i: x[:i] + x[i + 1:cp] + [x[i]] + x[cp:])),
@@ -141,6 +141,8 @@ def edits(copy):
         ("a checkpoint's signature changed", edit(cp, lambda x, i: x[:i] + [x[i].replace(b'"sig":"', b'"sig":"0')[:-3] + b'"}\n'] + x[i + 1:])),
         ("a checkpoint's key changed", edit(cp, lambda x, i: x[:i] + [re.sub(rb'"key":"....', b'"key":"0000', x[i])] + x[i + 1:])),
         ("a whole interval deleted", edit(start, lambda x, i: x[:i] + x[cp + 1:])), ("the header deleted", edit(0, lambda x, i: x[1:])), ("two headers", edit(0, lambda x, i: [x[0]] + x, 1)),
+        ("a record changed, and a later one deleted", edit(allow, lambda x, i: x[:i] + [x[i].replace(b'"workload":"coder"', b'"workload":"codes"'), x[i + 1]] + x[i + 3:])),
+        ("a record changed, and a later one moved", edit(allow, lambda x, i: x[:i] + [x[i].replace(b'"workload":"coder"', b'"workload":"codes"')] + x[i + 2:cp] + [x[i + 1]] + x[cp:])),
         ("a header with another number", edit(0, lambda x, i: [x[0].replace(b'"segment":1', b'"segment":2')] + x[1:])),
     ]
     return rows + segment_edits(copy, start, cp)
@@ -205,7 +207,10 @@ def truncated(t, copy, anchor):
         t.ok(isinstance(r, dict) and r["last_seq"] < json.loads(last[-1])["seq"], f"{name}: the end is where it is", (rc, r))
     copy.put({**copy.good, names[0]: []})
     rc, r = copy.verify()
-    t.ok(rc == 0 and r["first_seq"] > 1, "the oldest segment emptied: as if retention had removed it, and the report says where it begins", (rc, r))
+    t.ok(rc == 1 and r["first_seq"] > 1 and r["segments_removed"], "the oldest segment emptied: nothing says that retention did it", (rc, r))
+    copy.put({n: lines for n, lines in copy.good.items() if n != names[0]})
+    rc, r = copy.verify()
+    t.ok(rc == 1 and r["segments_removed"], "the oldest segment gone: the same", (rc, r))
     copy.put(copy.good)
     t.is_(copy.verify("--anchor", anchor)[0], 0, "the anchor is in the whole log")
     t.is_(copy.verify("--anchor", "0" * 64)[1]["anchor_missing"], True, "another anchor is not")
@@ -603,6 +608,12 @@ def retention(t):
         t.is_(oracle.aud(b, event="audit_removed"), "", "AUD: the removal is on record, and the rest verifies")
         t.ok("00000001.jsonl" not in os.listdir(f"{b.state}/audit"), "the oldest went")
         b.stop()
+        copy = Copy(b, "retained")
+        rc, r = copy.verify()
+        t.ok(rc == 0 and r["first_seq"] > 1, "what is left verifies, offline too: a proven record says what went", (rc, r))
+        copy.put({n: lines for n, lines in copy.good.items() if n != next(iter(copy.good))})
+        rc, r = copy.verify()
+        t.ok(rc == 1 and r["segments_removed"], "one segment more gone, by another hand: found", (rc, r))
         b.start()
         t.ok(serving(s), "it starts on what is left")
 

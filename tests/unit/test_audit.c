@@ -281,6 +281,7 @@ test_rotation(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
 	struct verify_result r;
 	uint32_t segment, oldest, newest;
+	char path[128];
 	uint64_t last;
 	int fd = -1;
 
@@ -306,8 +307,18 @@ test_rotation(void)
 	ok(r.bad_line == 0 && r.first_seq > 1 && r.proven_seq == last + 1,
 	    "retention: verifies from the first that is left (%llu)",
 	    (unsigned long long)r.first_seq);
+	ok(!r.segments_removed, "retention: what is gone is accounted for");
 	segment_load(&f, newest, &b);
 	ok(holds(&b, "audit_removed"), "retention: removals are on record");
+	segment_load(&f, oldest, &b);
+	segment_path(&f, oldest, path);
+	must(sys_unlink(path) == 0);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.segments_removed,
+	    "retention: one segment more that is gone is not");
+	segment_store(&f, oldest, buf_span(&b));
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && !r.segments_removed, "retention: put back, it is in order");
 	is_err(fixture_open(&f, last), ERR_OK, "retention: opens again");
 }
 

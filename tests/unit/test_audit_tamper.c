@@ -216,7 +216,82 @@ test_segments(void)
 	segment_store(&f, 2, buf_span(&s2));
 	segment_store(&f, 1, SPAN_NONE);
 	r = verify_all(&f, NULL);
-	ok(r.bad_line == 0 && r.first_seq > 1, "segments: the first is gone: the rest verifies");
+	ok(r.bad_line == 0 && r.first_seq > 1 && r.segments_removed,
+	    "segments: the first is gone, and nobody recorded that");
+}
+
+static void
+change(const struct buf *from, int line, struct buf *to)
+{
+	size_t at = (size_t)(line_at(buf_span(from), line).p - from->data);
+
+	buf_clear(to);
+	must(buf_append_span(to, buf_span(from)) == ERR_OK);
+	to->data[at + 60] ^= 1;
+}
+
+static void
+drop(struct buf *b, int line)
+{
+	AUTO(buf_wipe) struct buf all = BUF_MAX(MIB);
+	struct span l = line_at(buf_span(b), line);
+	size_t at = (size_t)(l.p - b->data);
+
+	must(buf_append(&all, b->data, at) == ERR_OK &&
+	     buf_append(&all, b->data + at + l.len, b->len - at - l.len) == ERR_OK);
+	buf_wipe(b);
+	*b = all;
+	all = (struct buf)BUF_MAX(0); /* given away */
+}
+
+static void
+grow(struct buf *b, int line)
+{
+	AUTO(buf_wipe) struct buf all = BUF_MAX(MIB);
+	size_t at = (size_t)(line_at(buf_span(b), line).p - b->data);
+
+	must(buf_append(&all, b->data, at) == ERR_OK);
+	for (int i = 0; i < 200000; i++)
+		must(buf_append_byte(&all, 'x') == ERR_OK);
+	must(buf_append_byte(&all, '\n') == ERR_OK &&
+	     buf_append(&all, b->data + at, b->len - at) == ERR_OK);
+	buf_wipe(b);
+	*b = all;
+	all = (struct buf)BUF_MAX(0); /* given away */
+}
+
+/* Two lines are bad, and only the key that comes behind them tells of the first. */
+static void
+test_first_of_two(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
+	struct verify_result r;
+
+	fill(&f, &b);
+	change(&b, 7, &edited);
+	drop(&edited, 9);
+	segment_store(&f, 1, buf_span(&edited));
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 8 && r.bad_seq == 7 && r.proven_seq == 5,
+	    "changed, and a later one deleted: the first is named: %s", r.why);
+	change(&b, 7, &edited);
+	grow(&edited, 9);
+	segment_store(&f, 1, buf_span(&edited));
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 8, "changed, and a line put in that is far too long: %s", r.why);
+	buf_clear(&edited);
+	must(buf_append_span(&edited, buf_span(&b)) == ERR_OK);
+	grow(&edited, 7);
+	drop(&edited, 10);
+	segment_store(&f, 1, buf_span(&edited));
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 8, "too long first, then one deleted: %s", r.why);
+	change(&b, 12, &edited);
+	drop(&edited, 13);
+	segment_store(&f, 1, buf_span(&edited));
+	r = verify_all(&f, NULL);
+	ok(r.proven_seq == 10, "behind the last checkpoint nothing can be told: %s", r.why);
 }
 
 /* Changing a line and giving it a fitting mac takes the key of the interval, and that one is
@@ -274,6 +349,7 @@ main(void)
 	test_torn();
 	test_anchor();
 	test_segments();
+	test_first_of_two();
 	test_forged_record();
 	test_wrong_key();
 	return done();

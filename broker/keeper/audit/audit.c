@@ -55,18 +55,39 @@ settle(struct audit *a)
 }
 
 static enum err
+write_pending(struct audit *a)
+{
+	if (a->pending.len > 0 &&
+	    audit_segments_append(&a->segments, buf_span(&a->pending)) != ERR_OK) {
+		a->failing = true;
+		return ERR_IO;
+	}
+	settle(a);
+	return ERR_OK;
+}
+
+/* Recorded, and the record proven by a checkpoint, before it happens: a reader demands that of a
+ * log that does not begin at its beginning. A crash in between leaves segments that go the next
+ * time. */
+static enum err
 retire(struct audit *a, int64_t now_s)
 {
-	for (;;) {
-		uint32_t number;
-		enum err e = audit_segments_retire(&a->segments, &number);
+	uint32_t last = audit_segments_surplus(&a->segments);
+	char detail[32];
+	struct audit_record r = { .event = AUDIT_EVENT_REMOVED };
+	enum err e;
 
-		if (e != ERR_OK)
-			return e == ERR_NOT_FOUND ? ERR_OK : e;
-		e = note(a, "audit_removed", number, 0, now_s);
-		if (e != ERR_OK)
-			return e;
-	}
+	if (last == 0)
+		return ERR_OK;
+	(void)snprintf(detail, sizeof(detail), "segment %08u", last);
+	r.detail = span_str(detail);
+	r.of = audit_tail_end_of(&a->segments, &a->chain, last);
+	e = audit_chain_record(&a->chain, &r, a->chain.revision, now_s * 1000, &a->pending);
+	if (e == ERR_OK)
+		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
+	if (e == ERR_OK)
+		e = write_pending(a);
+	return e == ERR_OK ? audit_segments_remove(&a->segments, last) : e;
 }
 
 /* A new segment with all that is pending. Nothing has changed when it fails. */
@@ -226,6 +247,7 @@ audit_append(struct audit *a, const struct audit_record *r, uint64_t revision, i
 
 	/* Only the log itself signs, and an event is a word of our own. */
 	must(strcmp(r->event, AUDIT_EVENT_CHECKPOINT) != 0);
+	must(strcmp(r->event, AUDIT_EVENT_REMOVED) != 0);
 	must(strcmp(r->event, AUDIT_EVENT_SEGMENT) != 0 && strlen(r->event) <= AUDIT_EVENT_MAX);
 	if (before > AUDIT_PENDING_MAX - AUDIT_LINE_MAX)
 		return ERR_LIMIT;
@@ -268,14 +290,10 @@ audit_sync(struct audit *a, int64_t now_s)
 			return audit_reopen(a, now_s);
 		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
 	}
+	if (e == ERR_OK)
+		e = write_pending(a);
 	if (e != ERR_OK)
 		return e;
-	if (a->pending.len > 0 &&
-	    audit_segments_append(&a->segments, buf_span(&a->pending)) != ERR_OK) {
-		a->failing = true;
-		return ERR_IO;
-	}
-	settle(a);
 	if (full &&
 	    begin_segment(a, now_s) != ERR_OK) /* what was appended is durable all the same */
 		log_error("audit: no new segment can be begun");

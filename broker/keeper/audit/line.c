@@ -185,3 +185,19 @@ audit_line_follows(
 	crypto_chain(key, previous, l->maced, mac);
 	return secret_equal(mac, HASH_LEN, l->mac, HASH_LEN);
 }
+
+/* In a string there is no quote without a backslash in front: this stands in none. */
+uint64_t
+audit_line_of(const struct audit_line *l)
+{
+	static const char label[] = ",\"of\":";
+	const uint8_t *at = memmem(l->maced.p, l->maced.len, label, sizeof(label) - 1);
+	uint64_t of = 0;
+	struct span s;
+
+	if (at == NULL)
+		return 0;
+	s.p = at + sizeof(label) - 1;
+	s.len = l->maced.len - (size_t)(s.p - l->maced.p);
+	return number(&s, &of) ? of : 0;
+}

@@ -24,6 +24,7 @@
 #define AUDIT_TIME_LEN 24    /* RFC 3339 UTC with milliseconds */
 #define AUDIT_EVENT_CHECKPOINT "checkpoint"
 #define AUDIT_EVENT_SEGMENT "segment"
+#define AUDIT_EVENT_REMOVED "audit_removed" /* a record; of: the last sequence that went */
 
 enum audit_line_kind { AUDIT_LINE_RECORD = 0, AUDIT_LINE_CHECKPOINT, AUDIT_LINE_SEGMENT };
 
@@ -52,5 +53,8 @@ enum err audit_line_scan(struct span line, struct audit_line *ret_l) NODISCARD;
 /* True if the mac of a record or checkpoint is the right one behind previous under key. */
 bool audit_line_follows(
     const struct audit_line *l, const uint8_t key[KEY_LEN], const uint8_t previous[HASH_LEN]);
+
+/* The field "of" of a record; 0: it has none. */
+uint64_t audit_line_of(const struct audit_line *l);
 
 #endif

@@ -208,23 +208,50 @@ audit_segments_next(struct audit_segments *s, struct span contents)
 	return ERR_OK;
 }
 
+/* 0: there is no such file, or nobody can say. */
+static uint64_t
+size_of(const struct audit_segments *s, uint32_t number)
+{
+	char name[AUDIT_SEGMENT_NAME_SIZE];
+	struct stat st;
+
+	audit_segment_name(number, name);
+	if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
+uint32_t
+audit_segments_surplus(const struct audit_segments *s)
+{
+	uint64_t total = s->total;
+	uint32_t last = 0;
+
+	for (uint32_t n = s->oldest; total > s->bytes_max && n < s->newest; n++) {
+		uint64_t size = size_of(s, n);
+
+		total -= size < total ? size : total;
+		last = n;
+	}
+	return last;
+}
+
 enum err
-audit_segments_retire(struct audit_segments *s, uint32_t *ret_number)
+audit_segments_remove(struct audit_segments *s, uint32_t last)
 {
 	char name[AUDIT_SEGMENT_NAME_SIZE], path[PATH_MAX];
-	struct stat st;
-	uint64_t size = 0;
 
-	if (s->total <= s->bytes_max || s->oldest >= s->newest)
-		return ERR_NOT_FOUND;
-	audit_segment_name(s->oldest, name);
-	path_of(s, name, path);
-	if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		size = (uint64_t)st.st_size;
-	if (sys_unlink(path) != 0 && errno != ENOENT)
-		return ERR_IO;
-	s->total -= size < s->total ? size : s->total;
-	*ret_number = s->oldest++;
+	must(last < s->newest);
+	while (s->oldest <= last) {
+		uint64_t size = size_of(s, s->oldest);
+
+		audit_segment_name(s->oldest, name);
+		path_of(s, name, path);
+		if (sys_unlink(path) != 0 && errno != ENOENT)
+			return ERR_IO;
+		s->total -= size < s->total ? size : s->total;
+		s->oldest++;
+	}
 	return ERR_OK;
 }
 

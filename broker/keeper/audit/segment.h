@@ -45,9 +45,11 @@ enum err audit_segments_continue(struct audit_segments *s) NODISCARD;
 enum err audit_segments_append(struct audit_segments *s, struct span lines) NODISCARD;
 /* The next number, durable with its contents and its name; then it is the newest. */
 enum err audit_segments_next(struct audit_segments *s, struct span contents) NODISCARD;
-/* Removes the oldest if the total is over bytes_max and it is not the newest. ERR_NOT_FOUND:
- * nothing to do. */
-enum err audit_segments_retire(struct audit_segments *s, uint32_t *ret_number) NODISCARD;
+/* The last of those that must go, oldest first, for the total to fit into bytes_max; never the
+ * newest. 0: none. */
+uint32_t audit_segments_surplus(const struct audit_segments *s);
+/* Removes all up to last. */
+enum err audit_segments_remove(struct audit_segments *s, uint32_t last) NODISCARD;
 
 /* the newest, with more bytes */
 bool audit_segments_full(const struct audit_segments *s, size_t more);

@@ -87,13 +87,13 @@ resume_at(struct audit_chain *c, const struct audit_line *l, uint64_t seq, uint6
 	return audit_chain_resume(c, &mark, l->revision, l->time_ms);
 }
 
-/* ERR_NOT_FOUND: the header never got to the disk. */
+/* ERR_NOT_FOUND: the header never got to the disk. The spans of *ret_l are gone with the buffer. */
 static enum err
-take_header(int fd, struct audit_chain *c, const struct why *w, size_t *ret_len)
+read_header(int fd, const struct audit_chain *c, const struct why *w, struct audit_line *ret_l,
+    size_t *ret_len)
 {
 	AUTO(buf_wipe) struct buf b = BUF_MAX(HEADER_MAX + 1);
 	struct span line = SPAN_NONE;
-	struct audit_line l;
 	enum err e = read_range(fd, 0, HEADER_MAX, &b);
 
 	if (e != ERR_OK)
@@ -103,12 +103,43 @@ take_header(int fd, struct audit_chain *c, const struct why *w, size_t *ret_len)
 			   ? ERR_NOT_FOUND
 			   : broken(w, 0, "it has no header");
 	(void)first_line(buf_span(&b), &line);
-	if (audit_line_scan(line, &l) != ERR_OK || l.kind != AUDIT_LINE_SEGMENT)
+	if (audit_line_scan(line, ret_l) != ERR_OK || ret_l->kind != AUDIT_LINE_SEGMENT)
 		return broken(w, 0, "its first line is no header");
-	if (!is_signed(&l, c) || l.segment != w->segment || !span_eq_str(l.chain, AUDIT_CHAIN_ID))
-		return broken(w, l.from_seq, "its header is not ours or of another segment");
+	if (!is_signed(ret_l, c) || ret_l->segment != w->segment ||
+	    !span_eq_str(ret_l->chain, AUDIT_CHAIN_ID))
+		return broken(w, ret_l->from_seq, "its header is not ours or of another segment");
 	*ret_len = line.len + 1;
-	return resume_at(c, &l, l.seq, l.interval);
+	return ERR_OK;
+}
+
+static enum err
+take_header(int fd, struct audit_chain *c, const struct why *w, size_t *ret_len)
+{
+	struct audit_line l;
+	enum err e = read_header(fd, c, w, &l, ret_len);
+
+	return e == ERR_OK ? resume_at(c, &l, l.seq, l.interval) : e;
+}
+
+uint64_t
+audit_tail_end_of(const struct audit_segments *s, const struct audit_chain *c, uint32_t number)
+{
+	for (uint32_t next = number + 1; next <= s->newest; next++) {
+		AUTO(sys_closep) int fd = -1;
+		char text[160];
+		struct why w = { .text = text, .size = sizeof(text), .segment = next };
+		struct audit_line l;
+		size_t len;
+		enum err e = audit_segments_read(s, next, &fd);
+
+		if (e == ERR_OK)
+			e = read_header(fd, c, &w, &l, &len);
+		if (e == ERR_OK)
+			return l.seq;
+		if (e != ERR_NOT_FOUND)
+			return 0;
+	}
+	return 0;
 }
 
 /* The last whole line of b that reads as a checkpoint. */

@@ -34,7 +34,10 @@ struct verify {
 	uint32_t segment;
 	uint64_t line;
 	bool stopped; /* the rest of this segment does not count */
+	bool hunted;  /* and what was read of its interval before was judged */
+	bool skip;    /* to the end of a line that is too long */
 	bool torn, final;
+	bool removal_seen, removal_met; /* in this interval; in one that is proven */
 	struct verify_result r;
 };
 
@@ -207,8 +210,8 @@ on_header(struct verify *v, struct span line)
 	e = v->chain[0] == '\0' ? first_header(v, &l) : next_header(v, &l);
 	if (e != ERR_OK)
 		return e;
-	v->stopped = false; /* what was bad before is explained */
-	v->torn = false;
+	v->stopped = v->hunted = false; /* what was bad before is explained */
+	v->torn = v->removal_seen = false;
 	v->r.bad_line = v->r.bad_seq = 0;
 	v->r.bad_segment = 0;
 	v->r.why[0] = '\0';
@@ -234,6 +237,14 @@ hold(struct verify *v, const struct audit_line *l, struct span line)
 	return e;
 }
 
+/* Retention says up to where it removed, before it does. */
+static bool
+is_removal_in_front(const struct verify *v, const struct audit_line *l)
+{
+	return l->kind == AUDIT_LINE_RECORD && span_eq_str(l->event, AUDIT_EVENT_REMOVED) &&
+	       audit_line_of(l) + 1 == v->r.first_seq;
+}
+
 /* The checkpoint published the key: now every record of its interval can be checked. */
 static enum err
 prove(struct verify *v, const struct audit_line *checkpoint)
@@ -253,10 +264,27 @@ prove(struct verify *v, const struct audit_line *checkpoint)
 			    h.seq - 1; /* the last good one: a header behind it explains nothing */
 			return bad_at(v, &h, "the record was changed");
 		}
+		v->removal_seen = v->removal_seen || is_removal_in_front(v, &l);
 		memcpy(previous, l.mac, HASH_LEN);
 		at += sizeof(h) + h.len;
 	}
 	return ERR_OK;
+}
+
+/* A line was bad before the interval's key was known. It is the first one only if those in front of
+ * it are good: the checkpoint that publishes the key may still come. */
+static void
+hunt(struct verify *v, struct span line)
+{
+	struct audit_line l;
+
+	if (v->hunted || audit_line_scan(line, &l) != ERR_OK || l.kind != AUDIT_LINE_CHECKPOINT ||
+	    l.interval != v->now.from.interval || !is_chain(v, &l) || !is_signed(v, &l))
+		return;
+	v->hunted = true;
+	v->stopped = false; /* so that an earlier one can take its place */
+	(void)!prove(v, &l);
+	v->stopped = true;
 }
 
 static enum err
@@ -270,10 +298,14 @@ on_checkpoint(struct verify *v, const struct audit_line *l, struct span line)
 	if (l->interval != v->now.from.interval)
 		return bad(v, "the checkpoint is of another interval");
 	e = hold(v, l, line);
+	v->removal_seen = false;
+	v->hunted = true;
 	if (e == ERR_OK)
 		e = prove(v, l);
 	if (e != ERR_OK)
 		return e;
+	v->hunted = false;
+	v->removal_met = v->removal_met || v->removal_seen;
 	done = v->now;
 	v->now = v->before;
 	v->before = done;
@@ -298,6 +330,25 @@ on_record(struct verify *v, struct span line)
 	return l.kind == AUDIT_LINE_CHECKPOINT ? on_checkpoint(v, &l, line) : hold(v, &l, line);
 }
 
+static enum err
+on_line(struct verify *v, struct span line)
+{
+	enum err e = ERR_OK;
+
+	if (v->skip) {
+		v->skip = false; /* its end; it was counted */
+		return ERR_OK;
+	}
+	v->line++;
+	if (v->line == 1)
+		e = on_header(v, line);
+	else if (!v->stopped)
+		e = on_record(v, line);
+	if (v->line > 1 && v->stopped) /* also by this line, which may be that checkpoint */
+		hunt(v, line);
+	return e == ERR_AUTH && !v->final ? ERR_OK : e;
+}
+
 /* The whole lines at the front of in; the rest stays. */
 static enum err
 take_lines(struct verify *v, struct buf *in)
@@ -311,27 +362,28 @@ take_lines(struct verify *v, struct buf *in)
 		if (end == NULL)
 			return ERR_OK;
 		line = span_of(in->data, (size_t)(end - in->data));
-		v->line++;
-		e = v->line == 1 ? on_header(v, line) : on_record(v, line);
+		e = on_line(v, line);
 		buf_consume(in, line.len + 1);
 	}
 	return e;
 }
 
 /* The file ended inside a line. */
-static enum err
+static void
 on_torn(struct verify *v)
 {
-	v->line++;
+	v->line += !v->skip;
 	v->torn = v->torn || !v->stopped;
-	return bad(v, "the line is half written");
+	(void)bad(v, "the line is half written");
 }
 
-static enum err
-on_long(struct verify *v)
+static void
+on_long(struct verify *v, struct buf *in)
 {
-	v->line++;
-	return bad(v, "the line is longer than any of ours");
+	v->line += !v->skip;
+	v->skip = true;
+	(void)bad(v, "the line is longer than any of ours");
+	buf_clear(in);
 }
 
 static enum err
@@ -343,13 +395,20 @@ read_lines(struct verify *v, int fd, struct buf *in)
 		ssize_t n;
 		enum err e = buf_reserve(in, READ_BYTES);
 
+		if (e == ERR_LIMIT) {
+			on_long(v, in);
+			e = buf_reserve(in, READ_BYTES);
+		}
 		if (e != ERR_OK)
-			return e == ERR_LIMIT ? on_long(v) : e;
+			return e;
 		n = sys_pread(fd, buf_tail(in), READ_BYTES, at);
 		if (n < 0)
 			return ERR_IO;
-		if (n == 0)
-			return in->len > 0 ? on_torn(v) : ERR_OK;
+		if (n == 0) {
+			if (in->len > 0)
+				on_torn(v);
+			return ERR_OK;
+		}
 		buf_added(in, (size_t)n);
 		at += n;
 		e = take_lines(v, in);
@@ -362,16 +421,13 @@ enum err
 verify_segment(struct verify *v, uint32_t segment, int fd)
 {
 	AUTO(buf_wipe) struct buf in = BUF_MAX(READ_BYTES + AUDIT_LINE_MAX);
-	enum err e;
 
 	if (v->final)
 		return ERR_AUTH;
 	v->segment = segment;
 	v->line = 0;
-	e = read_lines(v, fd, &in);
-	if (e == ERR_AUTH && !v->final)
-		return ERR_OK; /* the next header, or the end, decides */
-	return e;
+	v->skip = false;
+	return read_lines(v, fd, &in); /* what is not final the next header decides, or the end */
 }
 
 struct verify_result
@@ -388,5 +444,7 @@ verify_end(const struct verify *v)
 		r.bad_line = r.bad_seq = 0;
 		r.bad_segment = 0;
 	}
+	r.segments_removed =
+	    r.bad_line == 0 && v->chain[0] != '\0' && r.first_seq > 1 && !v->removal_met;
 	return r;
 }

@@ -17,8 +17,9 @@
 #include "broker/keeper/crypto/crypto.h"
 
 /* A segment begins with a signed header: its number, from_seq, the chain value in front of it. So
- * the oldest segments may be gone and the rest still verifies; and a segment written after a failed
- * sync says by from_seq which remains at the end of the one before it count no more.
+ * the oldest segments may be gone and the rest still verifies, if a record says that they are; and
+ * a segment written after a failed sync says by from_seq which remains at the end of the one before
+ * it count no more.
  */
 #define VERIFY_INTERVAL_BYTES_MAX (64u << 20) /* between two checkpoints; a longer one is bad */
 
@@ -33,6 +34,9 @@ struct verify_result {
 	 * written) */
 	bool torn;
 	bool anchor_missing; /* verify_expect() was not met: the log was cut or forked */
+	/* it begins behind its first record, and no proven record says that what is not there went
+	 * for the log's size. Not judged where a line is bad */
+	bool segments_removed;
 	/* the last checkpoint's chain value: keep it outside to notice truncation */
 	uint8_t anchor[HASH_LEN];
 };
@@ -46,7 +50,8 @@ void verify_expect(struct verify *v, const uint8_t anchor[HASH_LEN]);
  * a bad end, which the next segment's header explains (a failed write) or does not: verify_end()
  * knows. */
 enum err verify_segment(struct verify *v, uint32_t segment, int fd) NODISCARD;
-/* bad_line is 0 only if everything given is in order. */
+/* bad_line is 0 only if each line given is in order. It is the first that is not, as far as a
+ * signed checkpoint behind it in its segment can tell. */
 struct verify_result verify_end(const struct verify *v);
 
 #endif
