@@ -162,17 +162,6 @@ get_lists(struct wire_reader *r, struct upstream *u)
 }
 
 static void
-get_probe(struct wire_reader *r, struct upstream *u)
-{
-	u->probe_method = get_optional(r, 16, shape_method);
-	u->probe_path = get_optional(r, RULES_TEMPLATE_LEN_MAX, shape_probe_path);
-	u->probe_status = wire_u16(r);
-	expect(r, (u->probe_method == NULL) == (u->probe_path == NULL));
-	expect(r, u->probe_method == NULL ? u->probe_status == 0
-					  : u->probe_status >= 100 && u->probe_status <= 599);
-}
-
-static void
 get_upstream(struct wire_reader *r, struct upstream *u)
 {
 	uint8_t shape;
@@ -190,7 +179,6 @@ get_upstream(struct wire_reader *r, struct upstream *u)
 	expect(r, shape <= SHAPE_GITHUB);
 	u->shape = r->e == ERR_OK ? (enum error_shape)shape : SHAPE_PROBLEM;
 	get_lists(r, u);
-	get_probe(r, u);
 	ca = wire_blob(r, RULES_CA_LEN_MAX);
 	u->ca_pem = ca.len > 0 ? copy_span(r, ca) : NULL;
 	get_array_string(r, u->connect_host, sizeof(u->connect_host), shape_host_or_none);

@@ -19,8 +19,6 @@ upstream_wipe(struct upstream *u)
 	}
 	for (size_t i = 0; i < u->strip_count; i++)
 		free(u->strip[i]);
-	free(u->probe_method);
-	free(u->probe_path);
 	free(u->ca_pem);
 }
 
@@ -97,9 +95,6 @@ upstream_put(struct wire_writer *w, const struct upstream *u)
 	wire_put_u16(w, u->strip_count);
 	for (size_t i = 0; i < u->strip_count; i++)
 		wire_put_str(w, u->strip[i]);
-	wire_put_str(w, u->probe_method);
-	wire_put_str(w, u->probe_path);
-	wire_put_u16(w, u->probe_status);
 	wire_put_blob(w, span_str(u->ca_pem));
 	wire_put_str(w, u->connect_host);
 	wire_put_u16(w, u->connect_port);

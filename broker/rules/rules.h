@@ -53,8 +53,6 @@ struct upstream {
 	uint16_t env_count;
 	char *strip[RULES_STRIP_MAX]; /* lower case; removed besides the built-in list */
 	uint16_t strip_count;
-	char *probe_method, *probe_path; /* NULL: none */
-	uint16_t probe_status;
 	char *ca_pem; /* NULL: the system's store */
 	char connect_host[RULES_HOST_LEN_MAX +
 			  1]; /* "" : resolve host; else an IP address or name to dial */

@@ -308,13 +308,3 @@ shape_method(struct span s)
 	}
 	return NULL;
 }
-
-const char *
-shape_probe_path(struct span s)
-{
-	if (s.len == 0 || s.p[0] != '/' || s.len > RULES_TEMPLATE_LEN_MAX)
-		return "must start with '/' and have at most 1024 bytes";
-	if (!all_visible(s) || memchr(s.p, '#', s.len) != NULL)
-		return "must hold visible ASCII without '#'";
-	return NULL;
-}

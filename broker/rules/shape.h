@@ -29,6 +29,5 @@ const char *shape_placeholder(struct span s); /* visible ASCII, {random} once */
 const char *shape_env_name(struct span s);
 const char *shape_env_value(struct span s); /* no controls; {base_url} and {placeholder} */
 const char *shape_method(struct span s);    /* upper-case word; "*" is the caller's */
-const char *shape_probe_path(struct span s);
 
 #endif

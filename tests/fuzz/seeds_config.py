@@ -24,7 +24,7 @@ POLICY = {
     "u-plain": U, "u-like": b"uupstream: u\nlike: anthropic\n", "u-basic": U + b"credential: {secret: s}\ninject: {basic: me}\n",
     "u-query": U + b"credential: {secret: s}\ninject: {query: key}\nplaceholder: '{random}'\n", "u-ip": b"uupstream: u\nurl: 'https://[::1]:9/x/'\nconnect: 127.0.0.1:9\n",
     "u-all": U + b"credential: {kind: static, secret: s}\ninject: {header: X, value: 'a {credential}'}\nplaceholder: 'p{random}'\n"
-    b"env: {A: '{base_url}', B: '{placeholder}'}\nerrors: github\nstrip: [X-Y]\nprobe: {method: GET, path: /, expect: 204}\n"
+    b"env: {A: '{base_url}', B: '{placeholder}'}\nerrors: github\nstrip: [X-Y]\n"
     b"connect: a.example:1\nallow_private: true\nencoded_slash: true\n",
     "u-bad-url": b"uupstream: u\nurl: https://u:p@a.example:0/?#\n", "u-bad-host": b"uupstream: u\nurl: https://0x7f.1\n",
     "u-bad-header": U + b"credential: {secret: s}\ninject: {header: Host, value: \"{credential}\\r\\n\"}\n", "u-like-no-url": b"uupstream: u\nlike: query\n",
@@ -48,7 +48,6 @@ def upstream(name, full):
     out = text(name) + text("a.example") + struct.pack("<H", 443) + text("/v1" if full else "") + text("s" if full else "")
     out += (b"\1" + text("X-Key") + text("t {credential}") + text("p{random}")) if full else (b"\0" + text("") * 3)
     out += b"\1" + (texts(2, ["A", "{base_url}", "B", "x"]) + texts(1, ["x-old"]) if full else b"\0\0\0\0")
-    out += (text("GET") + text("/") + struct.pack("<H", 200)) if full else (text("") + text("") + b"\0\0")
     out += struct.pack("<I", 4) + b"PEM\n" if full else b"\0\0\0\0"
     return out + ((text("::1") + b"\1\0\1\1") if full else (text("") + b"\0\0\0\0"))
 
@@ -62,11 +61,11 @@ def policy():
 
 def rules():
     two = struct.pack("<I", 2) + upstream("plain", False) + upstream("full", True)
-    whole = b"SKRULES1" + two + struct.pack("<I", 1) + policy()
+    whole = b"SKRULES2" + two + struct.pack("<I", 1) + policy()
     return {
-        "whole": whole, "part": b"SKUPSTR1" + two, "nothing": b"SKRULES1" + b"\0" * 8, "no-upstreams": b"SKUPSTR1" + b"\0" * 4, "empty": b"",
-        "magic": b"SKRULES1", "cut": whole[:-3], "longer": whole + b"\0", "counts": b"SKRULES1" + b"\xff" * 40,
-        "twice": b"SKUPSTR1" + struct.pack("<I", 2) + upstream("a", False) * 2, "index": whole.replace(struct.pack("<H", 1) + struct.pack("<H", 2) + text("GET"), struct.pack("<H", 9) + struct.pack("<H", 2) + text("GET")),
+        "whole": whole, "part": b"SKUPSTR2" + two, "nothing": b"SKRULES2" + b"\0" * 8, "no-upstreams": b"SKUPSTR2" + b"\0" * 4, "empty": b"",
+        "magic": b"SKRULES2", "cut": whole[:-3], "longer": whole + b"\0", "counts": b"SKRULES2" + b"\xff" * 40,
+        "twice": b"SKUPSTR2" + struct.pack("<I", 2) + upstream("a", False) * 2, "index": whole.replace(struct.pack("<H", 1) + struct.pack("<H", 2) + text("GET"), struct.pack("<H", 9) + struct.pack("<H", 2) + text("GET")),
     }
 
 

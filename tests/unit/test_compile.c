@@ -73,7 +73,7 @@ check_upstream(void)
 				 "{credential}\"}\nplaceholder: \"gl-{random}\"\n"
 				 "env: {A_URL: \"{base_url}/x\", b: \"{placeholder}\", C: "
 				 "plain}\nerrors: github\nstrip: [Job-Token]\n"
-				 "probe: {path: /version}\nca: good.pem\nconnect: "
+				 "ca: good.pem\nconnect: "
 				 "\"[::1]:9443\"\nallow_private: true\nencoded_slash: true\n",
 	    NULL, &r, &errors);
 
@@ -95,8 +95,6 @@ check_upstream(void)
 	    "what the workload gets");
 	ok(u->shape == SHAPE_GITHUB && u->strip_count == 1 && is(u->strip[0], "job-token"),
 	    "header names are folded");
-	ok(is(u->probe_method, "GET") && is(u->probe_path, "/version") && u->probe_status == 200,
-	    "the probe's defaults");
 	ok(u->ca_pem != NULL && strncmp(u->ca_pem, "-----BEGIN", 10) == 0 &&
 		is(u->connect_host, "::1") && u->connect_port == 9443,
 	    "CA, address");

@@ -47,9 +47,6 @@ static struct upstream upstreams[] = {
 	    .env_count = 2,
 	    .strip = { (char *)"x-old" },
 	    .strip_count = 1,
-	    .probe_method = (char *)"GET",
-	    .probe_path = (char *)"/v",
-	    .probe_status = 200,
 	    .ca_pem = (char *)"PEM\n",
 	    .connect_host = "127.0.0.1",
 	    .connect_port = 9443,
@@ -80,13 +77,12 @@ check_round(const struct buf *b)
 	is_err(rules_read(buf_span(b), &r), ERR_OK, "reads what was written");
 	ok(same_bytes(r, b, false), "and writes it again");
 	u = rules_upstream(r, span_str("full"));
-	ok(u == &r->upstreams[1] && u->env_count == 2 && u->port == 8443 &&
-		u->connect_port == 9443 && u->probe_status == 200,
+	ok(u == &r->upstreams[1] && u->env_count == 2 && u->port == 8443 && u->connect_port == 9443,
 	    "look-up by name");
 	ok(rules_upstream(r, span_str("ful")) == NULL && rules_upstream(r, SPAN_NONE) == NULL,
 	    "a part of a name is no name");
 	ok(r->upstreams[0].placeholder == NULL && r->upstreams[0].ca_pem == NULL &&
-		r->upstreams[0].probe_path == NULL && r->upstreams[0].base_path[0] == '\0',
+		r->upstreams[0].base_path[0] == '\0',
 	    "what is absent is NULL, but for the base path");
 	ok(r->policies[0].uses[0].upstream == 1 && r->policies[0].uses[0].browser &&
 		r->policies[0].revoke_on_misuse,
@@ -215,21 +211,18 @@ LIE(16, u->shape = (enum error_shape)4)
 LIE(17, u->env[0].name = (char *)"A=B")
 LIE(18, u->env[0].value = (char *)"x\ny")
 LIE(19, u->strip[0] = (char *)"content-length")
-LIE(20, u->probe_path = NULL)
-LIE(21, u->probe_path = (char *)"/ HTTP/1.1\r\n")
-LIE(22, u->probe_status = 700)
-LIE(23, u->connect_port = 0)
-LIE(24, put_text(u->connect_host, ""))
-LIE(25, put_text(u->name, "plain"))
-LIE(26, put_text(p->name, ""))
-LIE(27, use->upstream = 2)
-LIE(28, p->workloads[0] = (char *)"sidekey/gateway")
-LIE(29, put_text(use->allow[0].method, "get"))
-LIE(30, put_text(use->allow[0].method, ""))
-LIE(31, use->allow[0].path = (char *)"/a/../b")
-LIE(32, use->allow[0].path = (char *)"")
-LIE(33, use->limit_requests = 0)
-LIE(34, use->limit_window_s = 0)
+LIE(20, u->connect_port = 0)
+LIE(21, put_text(u->connect_host, ""))
+LIE(22, put_text(u->name, "plain"))
+LIE(23, put_text(p->name, ""))
+LIE(24, use->upstream = 2)
+LIE(25, p->workloads[0] = (char *)"sidekey/gateway")
+LIE(26, put_text(use->allow[0].method, "get"))
+LIE(27, put_text(use->allow[0].method, ""))
+LIE(28, use->allow[0].path = (char *)"/a/../b")
+LIE(29, use->allow[0].path = (char *)"")
+LIE(30, use->limit_requests = 0)
+LIE(31, use->limit_window_s = 0)
 
 static const struct {
 	const char *what;
@@ -255,21 +248,18 @@ static const struct {
 	{ "a variable with =", lie_17 },
 	{ "a variable's value with a line end", lie_18 },
 	{ "a removed header that frames", lie_19 },
-	{ "a probe without its path", lie_20 },
-	{ "a probe's path that splits", lie_21 },
-	{ "a probe's status", lie_22 },
-	{ "an address to dial without port", lie_23 },
-	{ "a port without address", lie_24 },
-	{ "two upstreams of one name", lie_25 },
-	{ "a policy's name", lie_26 },
-	{ "an upstream that is not there", lie_27 },
-	{ "a workload's name", lie_28 },
-	{ "a method in small letters", lie_29 },
-	{ "no method", lie_30 },
-	{ "a pattern that climbs", lie_31 },
-	{ "no pattern", lie_32 },
-	{ "a window without requests", lie_33 },
-	{ "requests without a window", lie_34 },
+	{ "an address to dial without port", lie_20 },
+	{ "a port without address", lie_21 },
+	{ "two upstreams of one name", lie_22 },
+	{ "a policy's name", lie_23 },
+	{ "an upstream that is not there", lie_24 },
+	{ "a workload's name", lie_25 },
+	{ "a method in small letters", lie_26 },
+	{ "no method", lie_27 },
+	{ "a pattern that climbs", lie_28 },
+	{ "no pattern", lie_29 },
+	{ "a window without requests", lie_30 },
+	{ "requests without a window", lie_31 },
 };
 
 /* A copy of `whole` that a lie may write into. */

@@ -59,8 +59,6 @@ static const struct {
 	{ "upstream", "zzzzzz: 1\n", false, { "properties" } },
 	{ "credential", "upstream: u\ncredential: {zzzzzz: 1}\n", false,
 	    { "properties", "credential", "properties" } },
-	{ "probe", "upstream: u\nprobe: {zzzzzz: 1}\n", false,
-	    { "properties", "probe", "properties" } },
 	{ "policy", "zzzzzz: 1\n", true, { "properties" } },
 	{ "use", "policy: p\nworkloads: [w]\nuse: {brave: {zzzzzz: 1}}\n", true,
 	    { "properties", "use", "additionalProperties", "properties" } },

@@ -15,8 +15,7 @@ static const char *const texts[] = {
 	"placeholder: 'sk-ant-api03-{random}'\n"
 	"env: {ANTHROPIC_BASE_URL: '{base_url}', ANTHROPIC_API_KEY: '{placeholder}'}\n"
 	"errors: anthropic\n"
-	"strip: [authorization, x-api-key]\n"
-	"probe: {method: GET, path: /v1/models, expect: 200}\n",
+	"strip: [authorization, x-api-key]\n",
 	/* openai */
 	"url: https://api.openai.com\n"
 	"credential: {kind: static, secret: openai-api-key}\n"
@@ -24,16 +23,14 @@ static const char *const texts[] = {
 	"placeholder: 'sk-proj-{random}'\n"
 	"env: {OPENAI_BASE_URL: '{base_url}/v1', OPENAI_API_KEY: '{placeholder}'}\n"
 	"errors: openai\n"
-	"strip: [authorization, api-key]\n"
-	"probe: {method: GET, path: /v1/models, expect: 200}\n",
+	"strip: [authorization, api-key]\n",
 	/* azure-openai: the host is the customer's own */
 	"credential: {kind: static, secret: azure-openai-api-key}\n"
 	"inject: {header: api-key, value: '{credential}'}\n"
 	"placeholder: '{random}'\n"
 	"env: {AZURE_OPENAI_ENDPOINT: '{base_url}', AZURE_OPENAI_API_KEY: '{placeholder}'}\n"
 	"errors: openai\n"
-	"strip: [authorization, api-key, ocp-apim-subscription-key]\n"
-	"probe: {method: GET, path: '/openai/models?api-version=2024-10-21', expect: 200}\n",
+	"strip: [authorization, api-key, ocp-apim-subscription-key]\n",
 	/* github: a personal access token */
 	"url: https://api.github.com\n"
 	"credential: {kind: static, secret: github-token}\n"
@@ -42,16 +39,14 @@ static const char *const texts[] = {
 	"env: {GITHUB_API_URL: '{base_url}', GITHUB_TOKEN: '{placeholder}',\n"
 	"  GITHUB_PERSONAL_ACCESS_TOKEN: '{placeholder}'}\n"
 	"errors: github\n"
-	"strip: [authorization]\n"
-	"probe: {method: GET, path: /rate_limit, expect: 200}\n",
+	"strip: [authorization]\n",
 	/* brave */
 	"url: https://api.search.brave.com\n"
 	"credential: {kind: static, secret: brave-api-key}\n"
 	"inject: {header: X-Subscription-Token, value: '{credential}'}\n"
 	"placeholder: 'BSA{random}'\n"
 	"env: {BRAVE_API_KEY: '{placeholder}'}\n"
-	"strip: [authorization, x-subscription-token]\n"
-	"probe: {method: GET, path: '/res/v1/web/search?q=sidekey&count=1', expect: 200}\n",
+	"strip: [authorization, x-subscription-token]\n",
 	/* langsmith: both generations of its variables */
 	"url: https://api.smith.langchain.com\n"
 	"credential: {kind: static, secret: langsmith-api-key}\n"
@@ -59,8 +54,7 @@ static const char *const texts[] = {
 	"placeholder: 'lsv2_pt_{random}'\n"
 	"env: {LANGSMITH_ENDPOINT: '{base_url}', LANGSMITH_API_KEY: '{placeholder}',\n"
 	"  LANGCHAIN_ENDPOINT: '{base_url}', LANGCHAIN_API_KEY: '{placeholder}'}\n"
-	"strip: [authorization, x-api-key]\n"
-	"probe: {method: GET, path: '/api/v1/sessions?limit=1', expect: 200}\n",
+	"strip: [authorization, x-api-key]\n",
 	/* header */
 	"inject: {header: X-API-Key, value: '{credential}'}\n"
 	"placeholder: 'sidekey-{random}'\n",

@@ -146,27 +146,6 @@ set_strip(struct compiler *c, struct upstream *u, const struct yaml_node *n)
 	}
 }
 
-static void
-set_probe(struct compiler *c, struct upstream *u, const struct yaml_node *n)
-{
-	static const char *const keys[] = { "method", "path", "expect", NULL };
-	const struct yaml_node *method, *path, *expect;
-	int64_t status = 200;
-
-	if (!compile_keys(c, n, keys))
-		return;
-	method = yaml_get(n, "method");
-	path = compile_need(c, n, "path", YAML_STRING);
-	expect = yaml_get(n, "expect");
-	if (expect != NULL)
-		(void)compile_integer(c, expect, 100, 599, &status);
-	u->probe_status = (uint16_t)status;
-	if (method == NULL || compile_shape(c, method, shape_method))
-		compile_keep(c, &u->probe_method, method == NULL ? "GET" : method->text);
-	if (path != NULL && compile_shape(c, path, shape_probe_path))
-		compile_keep(c, &u->probe_path, path->text);
-}
-
 static const char *
 ca_refused(struct span pem)
 {
@@ -238,9 +217,8 @@ static const struct {
 	set_fn *set;
 } setters[] = { { "url", compile_url }, { "credential", set_credential }, { "inject", set_inject },
 	{ "placeholder", set_placeholder }, { "env", set_env }, { "errors", set_errors },
-	{ "strip", set_strip }, { "probe", set_probe }, { "ca", set_ca },
-	{ "connect", compile_connect }, { "allow_private", set_allow_private },
-	{ "encoded_slash", set_encoded_slash } };
+	{ "strip", set_strip }, { "ca", set_ca }, { "connect", compile_connect },
+	{ "allow_private", set_allow_private }, { "encoded_slash", set_encoded_slash } };
 
 static void
 apply(struct compiler *c, struct upstream *u, const struct yaml_node *root)
@@ -337,7 +315,7 @@ void
 compile_upstream(struct compiler *c, const struct yaml_node *root)
 {
 	static const char *const keys[] = { "upstream", "like", "url", "credential", "inject",
-		"placeholder", "env", "errors", "strip", "probe", "ca", "connect", "allow_private",
+		"placeholder", "env", "errors", "strip", "ca", "connect", "allow_private",
 		"encoded_slash", NULL };
 	const struct yaml_node *name, *like;
 	struct upstream *u;
