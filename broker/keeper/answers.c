@@ -50,8 +50,7 @@ deny_instead(struct keeper *k, struct answer *a, const char *code, const char *h
 
 	if (f != NULL) {
 		flight_record(k, f, NULL, "not_sent"); /* the log must not claim that it went out */
-		limit_give_back(f->limit);
-		f->limit = NULL;
+		held_give_back(&f->held);
 		flight_end(&k->flights, f);
 	}
 	a->allowed = false;

@@ -1,5 +1,6 @@
 #include "broker/keeper/decide.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/keeper/denial.h"
@@ -90,17 +91,70 @@ check_secret(struct question *q)
 	return q->version == 0 ? "secret_missing" : NULL;
 }
 
+static void
+uses_freep(const struct use ***uses)
+{
+	free((void *)*uses);
+}
+
+/* Every rule that allows this request, each with a limit of its own; nearly always there is one. */
+static enum err
+gather_uses(const struct question *q, const struct use ***ret_uses, size_t *ret_count)
+{
+	AUTO(uses_freep) const struct use **uses = NULL;
+	size_t count = 0, max = 0;
+
+	for (uint32_t i = 0; i < q->view->policy_count; i++)
+		max += q->view->policies[i].use_count;
+	uses = calloc(max, sizeof(const struct use *));
+	if (uses == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < q->view->policy_count; i++) {
+		const struct policy *p = &q->view->policies[i];
+
+		for (uint16_t k = 0; k < p->use_count; k++)
+			if (p->uses[k].upstream == q->match.use->upstream &&
+			    match_allows(&p->uses[k], q->d->method, q->d->target, q->d->browser))
+				uses[count++] = &p->uses[k];
+	}
+	must(count > 0); /* the one that spoke */
+	*ret_uses = uses;
+	*ret_count = count;
+	uses = NULL; /* given away */
+	return ERR_OK;
+}
+
+static enum err
+take_limits(struct question *q)
+{
+	AUTO(uses_freep) const struct use **several = NULL;
+	struct limit_refusal why = { .use = NULL };
+	struct limit_ask a = { .workload_id = q->workload->id,
+		.uses = &q->match.use,
+		.count = 1,
+		.now_ms = loop_now_ms(q->k->loop) };
+	enum err e = ERR_OK;
+
+	if (q->view->policy_count > 1) {
+		e = gather_uses(q, &several, &a.count);
+		a.uses = several;
+	}
+	if (e == ERR_OK)
+		e = limits_take(&q->k->limits, &a, &q->held, &why);
+	q->limited = why.use;
+	q->retry_after_s = why.retry_s;
+	return e;
+}
+
 /* Last, because it counts. */
 static const char *
 check_limits(struct question *q)
 {
-	struct keeper *k = q->k;
 	enum err e;
 
-	if (k->flights.by_seq.count >= FLIGHTS_MAX)
+	if (q->k->flights.by_seq.count >= FLIGHTS_MAX)
 		return "overloaded";
-	e = limits_take(&k->limits, q->workload->id, q->upstream_name->number, q->match.use,
-	    loop_now_ms(k->loop), &q->limit, &q->retry_after_s);
+	e = take_limits(q);
 	if (e == ERR_OK)
 		return NULL;
 	if (e == ERR_CONFLICT)
@@ -157,7 +211,7 @@ grant(struct question *q)
 	char instance[2 * IDENTITY_ID_LEN + 1], rule[RULE_LEN_MAX + 1];
 	struct audit_record r = { .decision = "allow" };
 	struct flight f = { .peer = q->peer,
-		.limit = q->limit,
+		.held = q->held,
 		.workload = q->workload,
 		.upstream = q->upstream_name,
 		.deadline_s = q->cert->not_after_s };
@@ -168,13 +222,13 @@ grant(struct question *q)
 	r.rule = span_str(rule);
 	memcpy(f.instance, q->cert->instance->id, sizeof f.instance);
 	if (keeper_record(q->k, &r, &f.seq) != ERR_OK) {
-		limit_give_back(q->limit);
+		held_give_back(&q->held);
 		refuse(q, "overloaded");
 		return;
 	}
 	if (flight_start(&q->k->flights, &f) != ERR_OK) {
 		flight_record(q->k, &f, NULL, "not_sent");
-		limit_give_back(q->limit);
+		held_give_back(&q->held);
 		refuse(q, "overloaded");
 		return;
 	}

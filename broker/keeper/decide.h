@@ -26,7 +26,8 @@ struct question {
 	const struct interned *upstream_name;
 	struct named_secret *secret; /* NULL: nothing to inject */
 	uint32_t version;
-	struct limit *limit;
+	struct held held;
+	const struct use *limited; /* by which rule's limit it is refused */
 	uint32_t retry_after_s;
 	bool misuse; /* a placeholder that is not this workload's */
 };

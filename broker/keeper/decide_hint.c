@@ -168,8 +168,8 @@ append_word(struct buf *out, const struct question *q, const struct piece *p)
 	case W_RETRY:
 		return buf_printf(out, "%u s", q->retry_after_s);
 	case W_LIMIT:
-		return buf_printf(out, "%u requests in %u s", q->match.use->limit_requests,
-		    q->match.use->limit_window_s);
+		return buf_printf(out, "%u requests in %u s", q->limited->limit_requests,
+		    q->limited->limit_window_s);
 	case W_END:
 	default:
 		return ERR_OK;

@@ -69,8 +69,7 @@ flight_find(const struct flights *f, uint64_t seq, const struct peer *p)
 void
 flight_end(struct flights *f, struct flight *one)
 {
-	if (one->limit != NULL)
-		limit_close(one->limit);
+	held_close(&one->held);
 	(void)table_remove(&f->by_seq, table_number(one->seq, 0));
 	*one->at = one->next;
 	if (one->next != NULL)

@@ -23,7 +23,7 @@ struct keeper;
 struct flight {
 	uint64_t seq; /* of its decide record */
 	struct peer *peer;
-	struct limit *limit;
+	struct held held;
 	struct workload *workload; /* never freed while unsealed */
 	const struct interned *upstream;
 	uint8_t instance[IDENTITY_ID_LEN];

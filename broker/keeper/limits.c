@@ -8,7 +8,7 @@
 void
 limits_init(struct limits *l)
 {
-	l->pairs = (struct table)TABLE_MAX(LIMITS_MAX);
+	l->all = (struct table)TABLE_MAX(LIMITS_MAX);
 }
 
 void
@@ -17,9 +17,9 @@ limits_close(struct limits *l)
 	size_t cursor = 0;
 	struct limit *p;
 
-	while ((p = table_next(&l->pairs, &cursor)) != NULL)
+	while ((p = table_next(&l->all, &cursor)) != NULL)
 		free(p);
-	table_close(&l->pairs);
+	table_close(&l->all);
 }
 
 static uint32_t *
@@ -87,19 +87,18 @@ retry_s(struct limit *l, uint32_t most, int64_t now_ms)
 }
 
 static enum err
-pair_get(struct limits *l, uint64_t workload_id, uint32_t upstream_id, struct limit **ret_limit)
+limit_get(struct limits *l, uint64_t workload_id, const struct use *use, struct limit **ret_limit)
 {
-	struct table_key key = table_number(workload_id, upstream_id);
-	struct limit *p = table_get(&l->pairs, key);
+	struct table_key key = table_number(workload_id, use->counter);
+	struct limit *p = table_get(&l->all, key);
 	enum err e;
 
 	if (p == NULL) {
 		p = calloc(1, sizeof *p);
 		if (p == NULL)
 			return ERR_NOMEM;
-		p->workload_id = workload_id;
-		p->upstream_id = upstream_id;
-		e = table_put(&l->pairs, key, p);
+		p->key = key;
+		e = table_put(&l->all, key, p);
 		if (e != ERR_OK) {
 			free(p);
 			return ERR_NOMEM;
@@ -109,44 +108,110 @@ pair_get(struct limits *l, uint64_t workload_id, uint32_t upstream_id, struct li
 	return ERR_OK;
 }
 
-enum err
-limits_take(struct limits *l, uint64_t workload_id, uint32_t upstream_id, const struct use *use,
-    int64_t now_ms, struct limit **ret_limit, uint32_t *ret_retry_s)
+static struct limit *
+held_at(const struct held *h, size_t i)
 {
-	struct limit *p;
-	enum err e = pair_get(l, workload_id, upstream_id, &p);
+	return i == 0 ? h->first : h->more[i - 1];
+}
 
+static void
+held_wipe(struct held *h)
+{
+	free(h->more);
+	*h = (struct held){ .first = NULL };
+}
+
+/* Nothing is counted yet. */
+static enum err
+held_new(struct limits *l, const struct limit_ask *a, struct held *ret_held)
+{
+	AUTO(held_wipe) struct held h = { .first = NULL };
+	enum err e = limit_get(l, a->workload_id, a->uses[0], &h.first);
+
+	if (e == ERR_OK && a->count > 1) {
+		h.more = calloc(a->count - 1, sizeof(struct limit *));
+		if (h.more == NULL)
+			return ERR_NOMEM;
+	}
+	for (size_t i = 1; e == ERR_OK && i < a->count; i++)
+		e = limit_get(l, a->workload_id, a->uses[i], &h.more[h.more_count++]);
 	if (e != ERR_OK)
 		return e;
-	if (use->limit_concurrent != 0 && p->open >= use->limit_concurrent)
-		return ERR_CONFLICT;
-	if (use->limit_requests != 0) {
-		set_window(p, use->limit_window_s, now_ms);
-		move_to(p, now_ms / p->slice_ms);
-		if (sum(p) >= use->limit_requests) {
-			*ret_retry_s = retry_s(p, use->limit_requests, now_ms);
-			return ERR_LIMIT;
-		}
-		++*slot(p, p->slice);
-	}
-	p->open++;
-	*ret_limit = p;
+	*ret_held = h;
+	h = (struct held){ .first = NULL }; /* given away */
 	return ERR_OK;
 }
 
-void
-limit_close(struct limit *l)
+static enum err
+has_room(struct limit *p, const struct use *use, int64_t now_ms, uint32_t *ret_retry_s)
 {
-	must(l->open > 0);
-	l->open--;
+	if (use->limit_concurrent != 0 && p->open >= use->limit_concurrent)
+		return ERR_CONFLICT;
+	if (use->limit_requests == 0)
+		return ERR_OK;
+	set_window(p, use->limit_window_s, now_ms);
+	move_to(p, now_ms / p->slice_ms);
+	if (sum(p) < use->limit_requests)
+		return ERR_OK;
+	*ret_retry_s = retry_s(p, use->limit_requests, now_ms);
+	return ERR_LIMIT;
+}
+
+enum err
+limits_take(struct limits *l, const struct limit_ask *a, struct held *ret_held,
+    struct limit_refusal *ret_why)
+{
+	AUTO(held_wipe) struct held h = { .first = NULL };
+	enum err e = held_new(l, a, &h);
+
+	for (size_t i = 0; e == ERR_OK && i < a->count; i++) {
+		e = has_room(held_at(&h, i), a->uses[i], a->now_ms, &ret_why->retry_s);
+		ret_why->use = a->uses[i];
+	}
+	if (e != ERR_OK)
+		return e;
+	for (size_t i = 0; i < a->count; i++) {
+		struct limit *p = held_at(&h, i);
+
+		p->open++;
+		if (a->uses[i]->limit_requests != 0)
+			++*slot(p, p->slice);
+	}
+	*ret_held = h;
+	h = (struct held){ .first = NULL }; /* given away */
+	return ERR_OK;
+}
+
+enum err
+limits_hold(struct limits *l, const struct limit_ask *a, struct held *ret_held)
+{
+	enum err e = held_new(l, a, ret_held);
+
+	for (size_t i = 0; e == ERR_OK && i < a->count; i++)
+		held_at(ret_held, i)->open++;
+	return e;
 }
 
 void
-limit_give_back(struct limit *l)
+held_close(struct held *h)
 {
-	limit_close(l);
-	if (l->slice_ms != 0 && *slot(l, l->slice) > 0)
-		--*slot(l, l->slice);
+	for (size_t i = 0; h->first != NULL && i <= h->more_count; i++) {
+		must(held_at(h, i)->open > 0);
+		held_at(h, i)->open--;
+	}
+	held_wipe(h);
+}
+
+void
+held_give_back(struct held *h)
+{
+	for (size_t i = 0; h->first != NULL && i <= h->more_count; i++) {
+		struct limit *p = held_at(h, i);
+
+		if (p->slice_ms != 0 && *slot(p, p->slice) > 0)
+			--*slot(p, p->slice);
+	}
+	held_close(h);
 }
 
 void
@@ -155,7 +220,7 @@ limits_sweep(struct limits *l, int64_t now_ms)
 	struct limit *idle[SWEEP_MAX], *p;
 	size_t cursor = 0, n = 0;
 
-	while (n < SWEEP_MAX && (p = table_next(&l->pairs, &cursor)) != NULL) {
+	while (n < SWEEP_MAX && (p = table_next(&l->all, &cursor)) != NULL) {
 		if (p->open != 0)
 			continue;
 		if (p->slice_ms != 0 && now_ms / p->slice_ms - p->slice <= LIMIT_SLICES &&
@@ -164,8 +229,7 @@ limits_sweep(struct limits *l, int64_t now_ms)
 		idle[n++] = p;
 	}
 	for (size_t i = 0; i < n; i++) {
-		(void)table_remove(
-		    &l->pairs, table_number(idle[i]->workload_id, idle[i]->upstream_id));
+		(void)table_remove(&l->all, idle[i]->key);
 		free(idle[i]);
 	}
 }

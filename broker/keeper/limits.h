@@ -1,13 +1,16 @@
 /*
- * limits - how many requests a workload may make of an upstream in a window, and how many may be
- * open at once.
- * Process: keeper.   Owns: one struct limit a pair that is in use.
+ * limits - how many requests a workload may make under one policy's rule for an upstream in a
+ * window, and how many may be open at once.
+ * Process: keeper.   Owns: one struct limit for each workload and rule that is in use.
  * Secrets: none.
- * Limits: LIMITS_MAX pairs; LIMIT_SLICES slices a window: a request counts for at most one slice
+ * Limits: LIMITS_MAX of them; LIMIT_SLICES slices a window: a request counts for at most one slice
  *          longer than the window, never shorter.
  * Failure: ERR_LIMIT (too many in the window), ERR_CONFLICT (too many open), ERR_NOMEM; nothing
  *          was counted.
  * Clock: given the monotonic clock.
+ *
+ * A request that several policies allow counts under each of them, and each must have room for it:
+ * the strictest decides.
  */
 #ifndef KEEPER_LIMITS_H
 #define KEEPER_LIMITS_H
@@ -19,8 +22,7 @@
 #define LIMIT_SLICES 16
 
 struct limit {
-	uint64_t workload_id;
-	uint32_t upstream_id;
+	struct table_key key; /* workload, use.counter */
 	uint32_t open;
 	uint32_t slice_ms;
 	int64_t slice;			   /* number of the newest slice: now / slice_ms */
@@ -28,20 +30,39 @@ struct limit {
 };
 
 struct limits {
-	struct table pairs; /* of struct limit */
+	struct table all; /* of struct limit */
+};
+
+/* What one request counts under, until it has ended; nearly always one. */
+struct held {
+	struct limit *first; /* NULL: nothing */
+	struct limit **more;
+	size_t more_count;
+};
+
+/* One request of a workload, and the rules that allow it. */
+struct limit_ask {
+	uint64_t workload_id;
+	const struct use *const *uses;
+	size_t count; /* 1 at least */
+	int64_t now_ms;
+};
+struct limit_refusal {
+	const struct use *use; /* whose limit it is */
+	uint32_t retry_s;      /* with ERR_LIMIT: when one more will fit */
 };
 
 void limits_init(struct limits *l);
 void limits_close(struct limits *l);
 
-/* Counts one request, open until limit_close(). ERR_LIMIT: *ret_retry_s says when one more will
- * fit. */
-enum err limits_take(struct limits *l, uint64_t workload_id, uint32_t upstream_id,
-    const struct use *use, int64_t now_ms, struct limit **ret_limit,
-    uint32_t *ret_retry_s) NODISCARD;  /* 7 parameters: the one question that limits answer */
-void limit_close(struct limit *l);     /* the request ended */
-void limit_give_back(struct limit *l); /* it was never let through */
-/* Forgets pairs that hold nothing, a bounded number a call. */
+/* Counts one request, open until held_close(). */
+enum err limits_take(struct limits *l, const struct limit_ask *a, struct held *ret_held,
+    struct limit_refusal *ret_why) NODISCARD;
+/* Counts one as open that was let through before, whatever the limits. ERR_NOMEM. */
+enum err limits_hold(struct limits *l, const struct limit_ask *a, struct held *ret_held) NODISCARD;
+void held_close(struct held *h);     /* the request ended */
+void held_give_back(struct held *h); /* it was never let through */
+/* Forgets those that hold nothing, a bounded number a call. */
 void limits_sweep(struct limits *l, int64_t now_ms);
 
 #endif

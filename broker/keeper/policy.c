@@ -145,6 +145,22 @@ name_upstreams(struct policy_set *s, struct intern *in)
 	return e;
 }
 
+/* By name, so that a reload which changes something else counts on. */
+static void
+number_uses(struct policy_set *s, const struct secret *hash_key)
+{
+	for (uint32_t i = 0; i < s->rules->policy_count; i++) {
+		struct policy *p = &s->rules->policies[i];
+
+		for (uint16_t k = 0; k < p->use_count; k++) {
+			const struct upstream *u = &s->rules->upstreams[p->uses[k].upstream];
+			struct span parts[] = { span_str(p->name), span_str(u->name) };
+
+			p->uses[k].counter = table_hash(hash_key, parts, 2).a;
+		}
+	}
+}
+
 /* Of the uses alone: the built-in catalogue names secrets that nobody has. */
 static enum err
 check_secrets(struct policies *p, const struct policy_set *s)
@@ -198,6 +214,7 @@ set_build(struct policies *p, struct span bytes, int64_t now_ms, struct policy_s
 	s->generation = policies_generation(p) + 1;
 	if (s->generation < (uint64_t)now_ms)
 		s->generation = (uint64_t)now_ms;
+	number_uses(s, p->hash_key);
 	e = name_upstreams(s, p->upstream_names);
 	if (e == ERR_OK)
 		e = build_views(s, p->hash_key);

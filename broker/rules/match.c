@@ -144,3 +144,16 @@ match_request(const struct rules *r, struct span workload, struct span upstream,
 	}
 	return answer(&q);
 }
+
+bool
+match_allows(const struct use *u, struct span method, struct span target, bool browser)
+{
+	const struct question q = { .method = method, .path = target_path(target) };
+
+	if (browser && !u->browser)
+		return false;
+	for (uint16_t i = 0; i < u->allow_count; i++)
+		if (speaks(&q, &u->allow[i], false))
+			return true;
+	return false;
+}

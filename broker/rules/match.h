@@ -27,4 +27,7 @@ struct match {
 struct match match_request(const struct rules *r, struct span workload, struct span upstream,
     struct span method, struct span target, bool browser);
 
+/* Would this rule alone allow it? target passed target_check(). */
+bool match_allows(const struct use *u, struct span method, struct span target, bool browser);
+
 #endif

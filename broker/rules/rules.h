@@ -72,6 +72,7 @@ struct use {
 	uint32_t limit_requests, limit_window_s; /* 0: none */
 	uint32_t limit_concurrent;		 /* 0: none */
 	bool browser;				 /* requests from a page are let through */
+	uint64_t counter; /* the keeper's, not encoded: of policy and upstream, for limits.h */
 };
 
 struct policy {

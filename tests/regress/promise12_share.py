@@ -186,6 +186,22 @@ def limits(t, s):
     t.is_(oracle.aud(s.b, event="decide", decision="deny", workload="limited", code="rate_limited"), "", "AUD")
 
 
+def several_policies(t, s):
+    """Two policies for one workload and upstream: each limit holds for what its policy allows, whichever name sorts first."""
+    b = s.b
+    b.workload("several")
+    b.policy("a-wide", ["several"], '  anthropic:\n    allow: ["* /**"]\n    limit: {requests: 12/1m}\n')
+    b.policy("b-strict", ["several"], '  anthropic:\n    allow: ["* /v1/both/**", "* /hold"]\n    limit: {requests: 5/1m, concurrent: 1}\n')
+    b.reload()
+    several = workload.Workload(b.enroll("several"))
+    c = several.connect()
+    codes = [c.ask("GET", f"/p/anthropic/v1/both/{i}").status for i in range(8)]
+    t.is_(codes, [200] * 5 + [429] * 3, "what both policies allow: the stricter limit decides")
+    codes = [c.ask("GET", f"/p/anthropic/v1/one/{i}").status for i in range(10)]
+    t.is_(codes, [200] * 7 + [429] * 3, "what only the other one allows: its limit, which has counted those, too")
+    c.close()
+
+
 def concurrent_limit(t, s):
     s.b.policy("limited", ["limited"], f'  anthropic:\n    allow: ["* /**"]\n    limit: {{concurrent: {CONCURRENT}}}\n')
     s.b.reload()
@@ -239,7 +255,7 @@ def overload(t, s):
 
 def main(t):
     with Scene() as s:
-        for part in (strangers, slow_clients, flood, limits, concurrent_limit, overload):
+        for part in (strangers, slow_clients, flood, limits, several_policies, concurrent_limit, overload):
             part(t, s)
         p = s.b.cli("audit", "verify", check=False)
         t.is_(p.returncode, 0, "the log verifies")
