@@ -9,6 +9,7 @@
 
 #include "broker/gateway/ask.h"
 #include "broker/gateway/config.h"
+#include "broker/gateway/live.h"
 #include "broker/gateway/secretcache.h"
 #include "broker/gateway/servercert.h"
 #include "broker/gateway/upstream.h"
@@ -36,6 +37,7 @@ struct gateway {
 	struct timer cert_timer;
 	struct timer away_timer; /* runs while the keeper is away */
 	struct asks asks;
+	struct live_ends ends;
 
 	struct channel *edge; /* NULL: away */
 

@@ -65,19 +65,6 @@ keeperlink_control(struct gateway *g, struct ask *a, struct control *c)
 }
 
 void
-keeperlink_finish(struct gateway *g, const struct finish *f)
-{
-	struct wire_writer w;
-
-	if (g->keeper == NULL)
-		return;
-	w = channel_begin(g->keeper, GK_FINISH);
-	finish_put(&w, f);
-	if (channel_end(g->keeper, &w) != ERR_OK)
-		log_warn("the keeper does not drain: the end of an exchange was not told");
-}
-
-void
 keeperlink_report(struct gateway *g, const struct report *r)
 {
 	struct wire_writer w;
@@ -170,6 +157,7 @@ on_state(struct gateway *g, struct wire_reader *r)
 		return ERR_PROTO;
 	g->ready = (enum ready_state)ready;
 	loop_timer_stop(g->loop, &g->away_timer);
+	live_on_state(g, g->ready);
 	if (g->cert.tls == NULL && ready != READY_NOT && ready != READY_SEALED)
 		ask_certificate(g);
 	if (ready != READY_YES && ready != READY_NO_RULES)
@@ -236,7 +224,7 @@ finish_unwanted(struct gateway *g, uint64_t seq)
 {
 	struct finish f = { .seq = seq, .outcome = "client_gone" };
 
-	keeperlink_finish(g, &f);
+	live_end(g, NULL, &f);
 }
 
 static enum err
@@ -296,6 +284,17 @@ on_revoked(struct gateway *g, struct wire_reader *r)
 }
 
 static enum err
+on_finished(struct gateway *g, struct wire_reader *r)
+{
+	uint64_t seq = wire_u64(r);
+
+	if (wire_done(r) != ERR_OK)
+		return ERR_PROTO;
+	live_confirmed(g, seq);
+	return ERR_OK;
+}
+
+static enum err
 take(struct gateway *g, struct msg *m)
 {
 	struct wire_reader r = wire_read(m->body);
@@ -315,6 +314,8 @@ take(struct gateway *g, struct msg *m)
 		return on_ticket(g, &r);
 	case GK_REVOKED:
 		return on_revoked(g, &r);
+	case GK_FINISHED:
+		return on_finished(g, &r);
 	default:
 		return ERR_PROTO;
 	}
@@ -347,6 +348,7 @@ lose(struct gateway *g)
 {
 	channel_close(g->keeper);
 	g->keeper = NULL;
+	live_lost(g);
 	g->ready = READY_NOT;
 	g->config_asked = false;
 	ask_fail_all(&g->asks, ERR_UNREACHABLE);
@@ -374,6 +376,7 @@ say_hello(struct gateway *g)
 	if (channel_end(g->keeper, &w) != ERR_OK)
 		return ERR_IO;
 	channel_set_ready(g->keeper);
+	live_tell(g); /* before any question, so that limits count what is open */
 	return ERR_OK;
 }
 

@@ -15,9 +15,7 @@ void keeperlink_attach(struct gateway *g, int fd);
 /* Asks; a's ops are called with the answer. d->id and c->id are set here. */
 enum err keeperlink_decide(struct gateway *g, struct ask *a, struct decide *d) NODISCARD;
 enum err keeperlink_control(struct gateway *g, struct ask *a, struct control *c) NODISCARD;
-/* Told, not asked: lost when the keeper is away, which writes outcome_unknown for what we had open.
- */
-void keeperlink_finish(struct gateway *g, const struct finish *f);
+/* Told, not asked: lost when the keeper is away. */
 void keeperlink_report(struct gateway *g, const struct report *r);
 
 #endif

@@ -29,7 +29,7 @@ finish(struct conn *c, const char *outcome)
 	x->allowed = false;
 	f.duration_ms = (uint32_t)(loop_now_ms(c->gw->loop) - x->started_ms);
 	must(span_copy_str(span_str(outcome), f.outcome, sizeof f.outcome));
-	keeperlink_finish(c->gw, &f);
+	live_end(c->gw, c, &f);
 }
 
 /* Lets go of everything that the exchange holds. */

@@ -152,6 +152,26 @@ control_get(struct wire_reader *r, struct control *ret_v)
 }
 
 void
+live_put(struct wire_writer *w, const struct live *v)
+{
+	wire_put_u64(w, v->seq);
+	wire_put_fixed(w, v->serial, SERIAL_LEN);
+	wire_put_str(w, v->upstream);
+}
+
+void
+live_get(struct wire_reader *r, struct live *ret_v)
+{
+	struct span serial;
+
+	*ret_v = (struct live){ .seq = wire_u64(r) };
+	serial = wire_fixed(r, SERIAL_LEN);
+	if (serial.len > 0)
+		memcpy(ret_v->serial, serial.p, SERIAL_LEN);
+	wire_str(r, ret_v->upstream, sizeof ret_v->upstream);
+}
+
+void
 finish_put(struct wire_writer *w, const struct finish *v)
 {
 	wire_put_u64(w, v->seq);

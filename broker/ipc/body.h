@@ -69,6 +69,13 @@ struct control {
 	struct span enroll_key;	  /* SECRET: what Authorization: Bearer carried; empty: none */
 };
 
+/* GK_LIVE: a request that an earlier keeper allowed is still open, or its end follows */
+struct live {
+	uint64_t seq; /* of its decide record */
+	uint8_t serial[SERIAL_LEN];
+	char upstream[NAME_LEN_MAX + 1];
+};
+
 /* GK_FINISH */
 struct finish {
 	uint64_t seq;
@@ -185,6 +192,7 @@ BODY_DECLARE(decide);
 BODY_DECLARE(allow);
 BODY_DECLARE(deny);
 BODY_DECLARE(control);
+BODY_DECLARE(live);
 BODY_DECLARE(finish);
 BODY_DECLARE(report);
 BODY_DECLARE(issued);

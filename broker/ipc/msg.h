@@ -37,7 +37,7 @@ enum link_state { LINK_NEW = 0, LINK_READY };
 
 /* Numbers are stable within one release only: all processes come from one build (GK_HELLO carries
  * MSG_PROTOCOL). */
-#define MSG_PROTOCOL 1
+#define MSG_PROTOCOL 2
 
 enum msg_type {
 	MSG_NONE = 0,
@@ -60,15 +60,19 @@ enum msg_type {
 	GK_CSR,	  /* g: blob CSR DER (its own server key) */
 	GK_CERT,  /* k: blob certificate DER, blob CA certificate DER, str trust domain, i64
 		     not_after_s */
-	GK_CONFIG_GET,	/* g: - */
-	GK_CONFIG,	/* k: u64 generation; fd: sealed memfd with the upstreams
-			   (rules_read_upstreams()) */
-	GK_DECIDE,	/* g: struct decide */
-	GK_ALLOW,	/* k: struct allow (SECRET) */
-	GK_DENY,	/* k: struct deny; answers GK_DECIDE and GK_CONTROL */
-	GK_CONTROL,	/* g: struct control (SECRET: enrollment key) */
-	GK_TICKET,	/* k: u64 request id, 16 bytes ticket */
+	GK_CONFIG_GET, /* g: - */
+	GK_CONFIG,     /* k: u64 generation; fd: sealed memfd with the upstreams
+			  (rules_read_upstreams()) */
+	GK_DECIDE,     /* g: struct decide */
+	GK_ALLOW,      /* k: struct allow (SECRET) */
+	GK_DENY,       /* k: struct deny; answers GK_DECIDE and GK_CONTROL */
+	GK_CONTROL,    /* g: struct control (SECRET: enrollment key) */
+	GK_TICKET,     /* k: u64 request id, 16 bytes ticket */
+	/* g: struct live; behind GK_HELLO, and when a sealed keeper is not any more: what is open,
+	   before all that asks for more */
+	GK_LIVE,
 	GK_FINISH,	/* g: struct finish */
+	GK_FINISHED,	/* k: u64 seq: the record of that GK_FINISH is durable, and of all before */
 	GK_REPORT,	/* g: struct report: something that the gateway refused by itself */
 	GK_REVOKED,	/* k: u64 revocation id, u16 n, n x 16 bytes serial: cut their streams */
 	GK_REVOKED_ACK, /* g: u64 revocation id, after all streams are cut */

@@ -43,3 +43,9 @@ intern_name(struct intern *in, const char *name, const struct interned **ret_i)
 	*ret_i = i;
 	return ERR_OK;
 }
+
+const struct interned *
+intern_find(const struct intern *in, const char *name)
+{
+	return table_get(&in->names, table_hash_str(in->hash_key, name));
+}

@@ -29,4 +29,6 @@ void intern_close(struct intern *in);
 /* The same object for the same name, until intern_close(). */
 enum err intern_name(struct intern *in, const char *name, const struct interned **ret_i) NODISCARD;
 
+const struct interned *intern_find(const struct intern *in, const char *name); /* NULL: new */
+
 #endif

@@ -18,6 +18,8 @@ void ops_cli(struct peer *p, struct msg *m);
 /* What gateways wait for: server certificates, the configuration. Called when that may have become
  * possible. */
 void ops_gateway_serve_waiting(struct keeper *k);
+/* GK_FINISHED for what became durable. At the end of each turn. */
+void ops_gateway_confirm(struct keeper *k);
 
 /* Calls that admin and the command line share. */
 ask_fn ops_status, ops_workload_add, ops_workload_list, ops_workload_set, ops_secret_list,

@@ -1,3 +1,4 @@
+#include "broker/keeper/adopt.h"
 #include "broker/keeper/control.h"
 #include "broker/keeper/decide.h"
 #include "broker/keeper/denial.h"
@@ -104,6 +105,19 @@ finish_late(struct keeper *k, struct peer *p, const struct finish *f)
 }
 
 static enum err
+on_live(struct keeper *k, struct peer *p, struct wire_reader *in)
+{
+	struct live l;
+
+	live_get(in, &l);
+	if (wire_done(in) != ERR_OK)
+		return ERR_PROTO;
+	if (!k->sealed)
+		adopt_live(k, p, &l);
+	return ERR_OK;
+}
+
+static enum err
 on_finish(struct keeper *k, struct peer *p, struct wire_reader *in)
 {
 	struct flight *one;
@@ -112,6 +126,9 @@ on_finish(struct keeper *k, struct peer *p, struct wire_reader *in)
 	finish_get(in, &f);
 	if (wire_done(in) != ERR_OK)
 		return ERR_PROTO;
+	if (k->sealed && k->first_seq == 0)
+		return ERR_OK; /* it was never open: told again when it is */
+	p->finished_seq = f.seq;
 	if (k->sealed)
 		return ERR_OK; /* sealing ended and recorded it */
 	one = flight_find(&k->flights, f.seq, p);
@@ -122,6 +139,23 @@ on_finish(struct keeper *k, struct peer *p, struct wire_reader *in)
 	flight_record(k, one, &f, f.outcome);
 	flight_end(&k->flights, one);
 	return ERR_OK;
+}
+
+void
+ops_gateway_confirm(struct keeper *k)
+{
+	if (!k->sealed && audit_pending(k->audit))
+		return;
+	for (struct peer *p = k->peers.first; p != NULL; p = p->next) {
+		struct wire_writer w;
+
+		if (p->finished_seq == 0)
+			continue;
+		w = channel_begin(p->channel, GK_FINISHED);
+		wire_put_u64(&w, p->finished_seq);
+		peer_send(p, &w);
+		p->finished_seq = 0;
+	}
 }
 
 static enum err
@@ -173,6 +207,7 @@ static const struct {
 	{ GK_CONFIG_GET, on_config_get },
 	{ GK_DECIDE, on_decide },
 	{ GK_CONTROL, on_control },
+	{ GK_LIVE, on_live },
 	{ GK_FINISH, on_finish },
 	{ GK_REPORT, on_report },
 	{ GK_REVOKED_ACK, on_revoked_ack },

@@ -35,7 +35,9 @@ struct peer {
 	struct flight *flights;
 	struct buf csr; /* not answered yet: sealed when it came */
 	bool config_wanted;
-	uint32_t late_finishes; /* of requests that an earlier life of the keeper allowed */
+	/* of requests that an earlier life of the keeper allowed */
+	uint32_t adopted, late_finishes;
+	uint64_t finished_seq; /* of the last GK_FINISH that is not confirmed; 0: none */
 };
 
 struct peers {

@@ -1,5 +1,7 @@
 #include "broker/keeper/revoke.h"
 
+#include <string.h>
+
 #include "broker/keeper/ask.h"
 #include "broker/keeper/keeper.h"
 #include "common/log.h"
@@ -216,6 +218,16 @@ revoke_tell_again(struct keeper *k, struct peer *gateway)
 	}
 	if (b.count > 0)
 		send_to(gateway, ++k->revocations.next_id, &b); /* nobody waits for the answer */
+}
+
+void
+revoke_tell_serial(struct keeper *k, struct peer *gateway, const uint8_t serial[SERIAL_LEN])
+{
+	static struct batch b;
+
+	memcpy(b.serials[0], serial, SERIAL_LEN);
+	b.count = 1;
+	send_to(gateway, ++k->revocations.next_id, &b); /* nobody waits for the answer */
 }
 
 static void

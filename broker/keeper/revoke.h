@@ -50,6 +50,8 @@ void revoke_instance(struct keeper *k, const struct instance *i);
 /* To a gateway that has just come: certificates that ended while it could not be told, the keeper
  * or the link having died in between. */
 void revoke_tell_again(struct keeper *k, struct peer *gateway);
+/* One that it has open and that may not go on. */
+void revoke_tell_serial(struct keeper *k, struct peer *gateway, const uint8_t serial[SERIAL_LEN]);
 void revoke_acknowledged(struct keeper *k, const struct peer *gateway, uint64_t id);
 void revoke_gateway_gone(struct keeper *k, const struct peer *gateway);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/keeper/adopt.h"
 #include "broker/keeper/control.h"
 #include "broker/keeper/ops.h"
 #include "broker/keeper/policy_fd.h"
@@ -49,6 +50,7 @@ put_in_force(struct keeper *k, struct policy_set *s)
 	k->ruleset.stored = NULL;
 	policies_use(&k->policies, s);
 	control_learn_all(k);
+	adopt_limits(k);
 	keeper_tell_state(k);
 	ops_gateway_serve_waiting(k);
 }

@@ -87,6 +87,7 @@ static void
 each_turn(void *arg)
 {
 	answers_send(arg);
+	ops_gateway_confirm(arg);
 }
 
 void

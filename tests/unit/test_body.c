@@ -152,6 +152,7 @@ static void
 rows_go_round(void)
 {
 	static struct workload_row w, got_w;
+	static struct live l, got_l;
 	static struct secret_row s, got_s;
 	static struct version_row v, got_v;
 	static struct status t, got_t;
@@ -159,6 +160,10 @@ rows_go_round(void)
 	w = (struct workload_row){ "ops/bot", 1, 2, 3, 4, 5 };
 	ROUND(workload_row, &w, &got_w);
 	ok(got_w.state == 1 && got_w.last_seen_s == 5, "workload_row: values");
+	l = (struct live){ 9, { 1, 2 }, "github" };
+	ROUND(live, &l, &got_l);
+	ok(got_l.seq == 9 && got_l.serial[1] == 2 && strcmp(got_l.upstream, "github") == 0,
+	    "live: values");
 	s = (struct secret_row){ "github", 2, 3, true, 4, 5, 6 };
 	ROUND(secret_row, &s, &got_s);
 	ok(got_s.exposed && got_s.last_used_s == 6, "secret_row: values");
