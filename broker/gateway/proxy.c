@@ -92,7 +92,7 @@ proxy_done(struct conn *c)
 	struct exchange *x = &c->exchange;
 	bool keep = !x->close_client && x->up.done;
 
-	if (x->up.done && !x->close_upstream && !stream_blocked(&x->uc->stream) &&
+	if (x->up.done && !x->close_upstream && stream_reusable(&x->uc->stream) &&
 	    x->config == c->gw->config) { /* else nobody could ever take it from its pool */
 		upstream_keep(x->uc);
 		x->uc = NULL;
@@ -243,10 +243,10 @@ make_target(struct conn *c, struct span *ret_target)
 	enum err e;
 
 	*ret_target = c->route.rest;
+	buf_clear(&x->target); /* asked again, the base path may be another */
 	if (base[0] == '\0')
 		return c->route.rest.len > TARGET_LEN_MAX ? ERR_LIMIT : ERR_OK;
 	x->target.max = TARGET_LEN_MAX;
-	buf_clear(&x->target);
 	e = buf_append_str(&x->target, base);
 	if (e == ERR_OK)
 		e = buf_append_span(&x->target, c->route.rest);

@@ -404,6 +404,7 @@ relay_begin(struct conn *c)
 
 	if (e == ERR_OK) {
 		note_request(c);
+		left = c->in.len; /* what is no part of the body is the next request's */
 		if (!x->up.done && c->in.len > 0)
 			e = put_body(c, buf_span(&c->in), &left); /* one write with the head */
 	}
@@ -413,7 +414,7 @@ relay_begin(struct conn *c)
 		(void)fail(c, e == ERR_RANGE ? &bad_credential : &gateway_failed);
 	if (e != ERR_OK)
 		return;
-	if (!x->retriable && x->up_framing != HTTP1_NO_BODY)
+	if (!x->retriable)
 		buf_consume(&c->in, c->in.len - left);
 	(void)send_up(c);
 	if (!x->up.done)

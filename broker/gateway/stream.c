@@ -197,6 +197,12 @@ stream_blocked(const struct stream *s)
 	return s->out.len > 0;
 }
 
+bool
+stream_reusable(const struct stream *s)
+{
+	return !s->more && !s->hup && !s->eof && !s->dead && !s->write_dead && !stream_blocked(s);
+}
+
 static void
 want(struct stream *s)
 {

@@ -46,6 +46,8 @@ enum err stream_read(struct stream *s, void *p, size_t size, size_t *ret_len) NO
 /* Sends, or queues what the socket does not take. ERR_OK: all of in is on its way. */
 enum err stream_write(struct stream *s, struct span in) NODISCARD;
 enum err stream_flush(struct stream *s) NODISCARD;
+/* Silent, whole and unhurt: fit for another exchange. */
+bool stream_reusable(const struct stream *s);
 bool stream_blocked(const struct stream *s); /* something is queued */
 
 /* Waits for input if want_read, for room if something is queued. */
