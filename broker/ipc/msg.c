@@ -49,12 +49,13 @@ static const struct msg_row rows[MSG_COUNT] = {
 	ROW(EK_SELF, 24, 24, EDGE, KEEPER, IN_ANY, false),
 	ROW(EK_GIVE_BACK, 24, 24, EDGE, KEEPER, IN_ANY, false),
 
-	/* CK_AUDIT_OPEN is the one call whose answer carries a descriptor: msg_check() knows. */
+	/* CK_AUDIT_OPEN and AK_UPSTREAMS are answered with a descriptor: msg_check() knows. */
 	ROW(AK_OK, 8, MSG_LEN_MAX, KEEPER, EDGE | ADMIN | CLI, IN_ANY, false),
 	ROW(AK_FAIL, 16, 4096, KEEPER, EDGE | ADMIN | CLI, IN_ANY, false),
 	ROW(AK_RULES_LOAD, 12, 12, ADMIN, KEEPER, IN_ANY, true),
 	ROW(AK_RULES_BAD, 10, 1024, ADMIN, KEEPER, IN_ANY, false),
 	ROW(AK_STATUS, 8, 8, ADMIN | CLI, KEEPER, IN_ANY, false),
+	ROW(AK_UPSTREAMS, 8, 8, ADMIN, KEEPER, IN_ANY, false),
 	ROW(AK_WORKLOAD_ADD, 14, 256, ADMIN | CLI, KEEPER, IN_ANY, false),
 	ROW(AK_WORKLOAD_LIST, 10, 256, ADMIN | CLI, KEEPER, IN_ANY, false),
 	ROW(AK_WORKLOAD_SET, 15, 256, ADMIN | CLI, KEEPER, IN_ANY, false),
@@ -105,6 +106,6 @@ msg_check(const struct msg_ctx *c, uint16_t type, size_t len, bool has_fd)
 	if ((row->from & 1u << c->from) == 0 || (row->to & 1u << c->to) == 0 ||
 	    (row->states & 1u << c->state) == 0)
 		return ERR_PROTO;
-	fd_ok = row->fd == has_fd || (type == AK_OK && c->to == ROLE_CLI);
+	fd_ok = row->fd == has_fd || (type == AK_OK && c->to != ROLE_EDGE);
 	return fd_ok ? ERR_OK : ERR_PROTO;
 }

@@ -95,6 +95,8 @@ enum msg_type {
 	AK_RULES_BAD, /* admin: u64 id, str first error: what is in force stays, status says so -> -
 		       */
 	AK_STATUS,    /* u64 id -> struct status */
+	/* u64 id -> u64 generation in force, 0: none; else fd: sealed memfd of the upstreams */
+	AK_UPSTREAMS,
 	AK_WORKLOAD_ADD,   /* u64 id, u32 uid, str name -> - */
 	AK_WORKLOAD_LIST,  /* u64 id, str after -> bool more, u16 n, n x struct workload_row */
 	AK_WORKLOAD_SET,   /* u64 id, u32 uid, str name, u8 enum workload_change -> u32 certificates

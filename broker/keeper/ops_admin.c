@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <string.h>
 
 #include "broker/keeper/keeper.h"
@@ -81,10 +82,25 @@ on_rules_bad(struct ask *a)
 	return ERR_OK;
 }
 
+static enum err
+on_upstreams(struct ask *a)
+{
+	const struct policies *p = &a->keeper->policies;
+
+	if (wire_done(&a->in) != ERR_OK)
+		return ERR_PROTO;
+	wire_put_u64(&a->out, policies_generation(p));
+	if (policies_generation(p) == 0)
+		return ERR_OK;
+	a->reply_fd = fcntl(policies_upstreams_fd(p), F_DUPFD_CLOEXEC, 0);
+	return a->reply_fd < 0 ? ERR_SYS : ERR_OK;
+}
+
 static const struct ask_row admin_ops[] = {
 	{ AK_RULES_LOAD, false, true, on_rules_load },
 	{ AK_RULES_BAD, false, false, on_rules_bad },
 	{ AK_STATUS, true, false, ops_status },
+	{ AK_UPSTREAMS, false, false, on_upstreams },
 	{ AK_WORKLOAD_ADD, false, true, ops_workload_add },
 	{ AK_WORKLOAD_LIST, false, false, ops_workload_list },
 	{ AK_WORKLOAD_SET, false, true, ops_workload_set },

@@ -39,6 +39,7 @@ def bad_files(t):
         s.b.stop()
         s.b.start()
         in_force(t, s, digest, "a broker that was started again")
+        t.ok("anthropic" in s.b.cli("upstream", "list").stdout, "and upstream list shows what is in force")
         text = s.b.cli("status").stdout
         t.ok("files are refused" in text and "coder.yaml:5:5" in text and digest in text, "status says it in words", text)
         doctor = s.b.cli("doctor", check=False).stdout

@@ -5,6 +5,7 @@
 
 #include "broker/api/admin/admin.h"
 #include "broker/ipc/body.h"
+#include "broker/keeper/policy_fd.h"
 #include "tests/lib/tap.h"
 #include "tests/lib/talk.h"
 
@@ -16,6 +17,8 @@ static char dir[] = "/tmp/test_admin.XXXXXX";
 
 /* The fake keeper. It keeps the last first error it was told, and says it as status.rules_error. */
 static char told[HINT_LEN_MAX + 1];
+static uint64_t generation;
+static int upstreams_fd = -1; /* in force there */
 
 static void
 fail(struct wire_writer *w, enum err e, const char *code)
@@ -94,7 +97,10 @@ take_rules(struct wire_writer *w, struct msg *m)
 	must(fcntl(m->fd, F_GET_SEALS) ==
 	     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
 	must(p != MAP_FAILED && rules_read(span_of(p, (size_t)len), &rules) == ERR_OK);
-	wire_put_u64(w, 40 + rules->upstream_count);
+	generation = 40 + rules->upstream_count;
+	sys_close(upstreams_fd);
+	must(policy_fd_make(rules, &upstreams_fd) == ERR_OK);
+	wire_put_u64(w, generation);
 	wire_put_fixed(w, digest, sizeof(digest));
 	rules_free(rules);
 }
@@ -117,6 +123,9 @@ put_answer(struct wire_writer *w, struct msg *m, struct wire_reader *r)
 		break;
 	case AK_RULES_LOAD:
 		take_rules(w, m);
+		break;
+	case AK_UPSTREAMS:
+		wire_put_u64(w, generation);
 		break;
 	case AK_RULES_BAD:
 		wire_str(r, told, sizeof(told));
@@ -151,7 +160,8 @@ answer(struct channel *ch, struct msg *m, void *arg)
 			    (uint32_t)strlen(name)); /* what was asked comes back as a number */
 	else
 		put_answer(&w, m, &r);
-	must(channel_end(ch, &w) == ERR_OK);
+	must((m->type == AK_UPSTREAMS && generation != 0 ? channel_end_fd(ch, &w, upstreams_fd)
+							 : channel_end(ch, &w)) == ERR_OK);
 }
 
 static const struct {
@@ -402,7 +412,7 @@ main(void)
 	       admin.loop, admin.server, "GET /v1/admin/status HTTP/1.1\r\n" HEAD "\r\n")) != 200,
 	    "no keeper, no answer");
 	server_free(admin.server);
-	load_close(&admin.load);
+	sys_close(upstreams_fd);
 	loop_free(admin.loop);
 	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
 	(void)!system(command);

@@ -45,6 +45,7 @@ static const struct {
 	{ AK_RULES_LOAD, "a", "k", true },
 	{ AK_RULES_BAD, "a", "k", false },
 	{ AK_STATUS, "ac", "k", false },
+	{ AK_UPSTREAMS, "a", "k", false },
 	{ AK_WORKLOAD_ADD, "ac", "k", false },
 	{ AK_WORKLOAD_LIST, "ac", "k", false },
 	{ AK_WORKLOAD_SET, "ac", "k", false },
@@ -87,7 +88,7 @@ check_type(size_t i)
 				bool fd = (k & 2) != 0;
 				bool state = (row->states & 1u << c.state) != 0;
 				bool fd_fine =
-				    fd == row->fd || (row->type == AK_OK && to == ROLE_CLI);
+				    fd == row->fd || (row->type == AK_OK && to != ROLE_EDGE);
 				bool want = may(i, from, to) && state && fd_fine;
 				uint16_t type = (uint16_t)row->type;
 

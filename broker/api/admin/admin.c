@@ -175,7 +175,6 @@ admin_main(struct child *c)
 	loop_unwatch(a.loop, &a.listener);
 	sys_close(a.listener.fd);
 	server_free(a.server);
-	load_close(&a.load);
 	asker_close(&a.asker);
 	return e == ERR_OK ? 0 : 1;
 }

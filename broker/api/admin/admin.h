@@ -1,7 +1,7 @@
 /*
  * admin - the operator's control plane on admin.sock, and the compiler of upstreams and policies.
  * Process: admin.
- * Owns: the listening socket, the server, the link to the keeper, the rules last loaded.
+ * Owns: the listening socket, the server, the link to the keeper.
  * Secrets: none: values go from the command line to the keeper; here are names and states.
  * Limits: those of server.h and policyc.h.
  * Failure: problem+json to the client; rules that do not compile leave the ones before in

@@ -16,12 +16,6 @@ load_init(struct load *l, const char *config_dir)
 	*l = (struct load){ .config_dir = config_dir };
 }
 
-void
-load_close(struct load *l)
-{
-	rules_freep(&l->rules);
-}
-
 /* A memfd that nobody can change any more: the keeper maps it without a race. */
 static enum err
 sealed_memfd(struct span contents, int *ret_fd)
@@ -112,10 +106,9 @@ load_now(struct load *l, struct asker *a, uint32_t uid, struct policyc_errors *r
 		e = take_answer(l, ret_reply);
 	if (e != ERR_OK)
 		return e;
-	rules_free(l->rules);
-	l->rules = rules;
-	rules = NULL; /* given away */
+	l->upstreams = rules->upstream_count;
+	l->policies = rules->policy_count;
 	log_info("generation %llu in force: %u upstreams, %u policies",
-	    (unsigned long long)l->generation, l->rules->upstream_count, l->rules->policy_count);
+	    (unsigned long long)l->generation, l->upstreams, l->policies);
 	return ERR_OK;
 }

@@ -1,10 +1,9 @@
 /*
- * load - from the files in config_dir to the rules in force: compile, hand over by sealed memfd,
- * keep a copy.
- * Process: admin.   Owns: the rules that were loaded last.   Secrets: none.
+ * load - from the files in config_dir to the rules in force: compile, hand over by sealed memfd.
+ * Process: admin.   Owns: nothing: the keeper has the rules.   Secrets: none.
  * Limits: those of policyc.h.
- * Failure: what was loaded before stays, here and in the keeper; errors are logged and
- *          told to the keeper for its status.
+ * Failure: what was loaded before stays in force; errors are logged and told to the keeper for its
+ *          status.
  */
 #ifndef ADMIN_LOAD_H
 #define ADMIN_LOAD_H
@@ -14,13 +13,12 @@
 
 struct load {
 	const char *config_dir;
-	struct rules *rules; /* NULL: none were loaded yet */
+	uint32_t upstreams, policies; /* of what was loaded last */
 	uint64_t generation;
 	char digest[65];
 };
 
 void load_init(struct load *l, const char *config_dir);
-void load_close(struct load *l);
 
 /* Compiles and hands over on behalf of uid. ERR_SYNTAX: *ret_errors say why, and *ret_reply is what
  * the keeper answered to that. Else an error of asker_ask(), or *ret_reply is the keeper's AK_FAIL

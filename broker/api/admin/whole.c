@@ -4,7 +4,10 @@
 
 #include "broker/api/admin/admin.h"
 #include "broker/ipc/body.h"
+#include "common/sys.h"
 #include "common/text.h"
+
+#define READ_BLOCK 65536
 
 static const char *
 ready_word(uint8_t ready)
@@ -94,18 +97,54 @@ upstream_json(const struct upstream *u)
 	return o;
 }
 
+static enum err
+read_upstreams(int fd, struct rules **ret_rules)
+{
+	AUTO(buf_wipe) struct buf bytes = BUF_MAX(RULES_LEN_MAX);
+	ssize_t n = 1;
+
+	while (n > 0) {
+		enum err e = buf_reserve(&bytes, READ_BLOCK);
+
+		if (e != ERR_OK)
+			return e;
+		n = sys_pread(fd, buf_tail(&bytes), READ_BLOCK, (off_t)bytes.len);
+		if (n < 0)
+			return ERR_IO;
+		buf_added(&bytes, (size_t)n);
+	}
+	return rules_read_upstreams(buf_span(&bytes), ret_rules);
+}
+
+/* Of the keeper, which may have others in force than the files say. */
 void
 admin_upstream_list(struct admin_call *k, unsigned change)
 {
-	const struct rules *rules = k->admin->load.rules;
+	AUTO(buf_wipe) struct buf body = BUF_MAX(MSG_LEN_MAX);
+	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
+	AUTO(rules_freep) struct rules *rules = NULL;
+	struct wire_writer w = call_begin(&k->admin->asker.link, &body);
 	json_t *list = json_array();
+	struct wire_reader r;
+	uint64_t generation;
 
 	(void)change;
+	if (!admin_ask(k, AK_UPSTREAMS, &w, &reply)) {
+		json_decref(list);
+		return;
+	}
+	r = wire_read(buf_span(&reply.body));
+	generation = wire_u64(&r);
+	if (wire_done(&r) != ERR_OK ||
+	    (generation != 0 && read_upstreams(reply.fd, &rules) != ERR_OK)) {
+		json_decref(list);
+		admin_broken(k);
+		return;
+	}
 	for (uint32_t i = 0; rules != NULL && i < rules->upstream_count; i++)
 		(void)json_array_append_new(list, upstream_json(&rules->upstreams[i]));
 	request_answer(k->request, 200,
-	    json_pack("{s:I, s:o}", "generation", (json_int_t)k->admin->load.generation,
-		"upstreams", list));
+	    json_pack("{s:I, s:o}", "generation", (json_int_t)generation, "upstreams", list));
 }
 
 static json_t *
@@ -149,6 +188,6 @@ admin_reload(struct admin_call *k, unsigned change)
 	if (asker_good(k->request, e, &reply))
 		request_answer(k->request, 200,
 		    json_pack("{s:I, s:s, s:I, s:I}", "generation", (json_int_t)l->generation,
-			"digest", l->digest, "upstreams", (json_int_t)l->rules->upstream_count,
-			"policies", (json_int_t)l->rules->policy_count));
+			"digest", l->digest, "upstreams", (json_int_t)l->upstreams, "policies",
+			(json_int_t)l->policies));
 }
