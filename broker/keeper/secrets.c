@@ -297,20 +297,25 @@ newest_staged(const struct named_secret *n)
 	return 0;
 }
 
-/* The newest version before the active one that was in use once and still has its value. */
+/* The version that the active one took over from stays in grace; without one, the newest before it
+ * that was in use once. A version that was rolled back is retired: it does not come again by
+ * itself while a better one is there. */
 static uint32_t
 previous_of_active(const struct named_secret *n)
 {
-	uint32_t active = secrets_active(n), found = 0;
+	uint32_t active = secrets_active(n), retired = 0;
 
 	for (uint32_t i = 0; i < n->version_count; i++) {
 		const struct version_row *v = &n->versions[i];
 
-		if ((v->state == VERSION_GRACE || v->state == VERSION_RETIRED) &&
-		    (active == 0 || v->version < active))
-			found = v->version;
+		if (active != 0 && v->version >= active)
+			continue;
+		if (v->state == VERSION_GRACE)
+			return v->version;
+		if (v->state == VERSION_RETIRED)
+			retired = v->version;
 	}
-	return found;
+	return retired;
 }
 
 static enum err

@@ -126,6 +126,21 @@ test_destroy(void)
 	history_is("a", "1d 2d 3r 4a");
 }
 
+/* What was rolled back once is not what the next rollback brings. */
+static void
+test_rollback_twice(void)
+{
+	size_t ops;
+
+	is_err(put("twice", SECRET_PUT_NEW, 1), ERR_OK, "a good one");
+	is_err(put("twice", SECRET_PUT_ROTATE, 2), ERR_OK, "a bad one");
+	is_err(change("twice", SECRET_ROLLBACK, 0, &ops), ERR_OK, "back");
+	is_err(put("twice", SECRET_PUT_ROTATE, 3), ERR_OK, "another");
+	history_is("twice", "1g 2r 3a");
+	is_err(change("twice", SECRET_ROLLBACK, 0, &ops), ERR_OK, "back to the one it replaced");
+	history_is("twice", "1a 2r 3r");
+}
+
 static void
 test_many_versions(void)
 {
@@ -182,6 +197,7 @@ main(void)
 	test_destroy();
 	test_many_versions();
 	test_rows();
+	test_rollback_twice();
 	secrets_close(&secrets);
 	secret_free(key);
 	return done();
