@@ -35,7 +35,7 @@ def main(t):
         t.ok(True, "memory limits # SKIP sanitized: its runtime takes mlock's place")
         return
     with broker.Broker() as b:
-        refused(t, b, "no memory can be locked: the start ends, and says what to do", NOTHING, "keeper")
+        refused(t, b, "no memory can be locked: the start ends, and says what to do", NOTHING, "")  # whoever is first
         refused(t, b, "enough for the keeper alone: so it ends too", KEEPER_ONLY, "gateway")
     with stage.Stage(yaml="memlock: warn\n") as s:
         s.b.stop()
