@@ -98,17 +98,11 @@ uses_freep(const struct use ***uses)
 }
 
 /* Every rule that allows this request, each with a limit of its own; nearly always there is one. */
-static enum err
-gather_uses(const struct question *q, const struct use ***ret_uses, size_t *ret_count)
+static size_t
+gather_uses(const struct question *q, const struct use **uses)
 {
-	AUTO(uses_freep) const struct use **uses = NULL;
-	size_t count = 0, max = 0;
+	size_t count = 0;
 
-	for (uint32_t i = 0; i < q->view->policy_count; i++)
-		max += q->view->policies[i].use_count;
-	uses = calloc(max, sizeof(const struct use *));
-	if (uses == NULL)
-		return ERR_NOMEM;
 	for (uint32_t i = 0; i < q->view->policy_count; i++) {
 		const struct policy *p = &q->view->policies[i];
 
@@ -118,10 +112,17 @@ gather_uses(const struct question *q, const struct use ***ret_uses, size_t *ret_
 				uses[count++] = &p->uses[k];
 	}
 	must(count > 0); /* the one that spoke */
-	*ret_uses = uses;
-	*ret_count = count;
-	uses = NULL; /* given away */
-	return ERR_OK;
+	return count;
+}
+
+static size_t
+use_count(const struct rules *view)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < view->policy_count; i++)
+		n += view->policies[i].use_count;
+	return n;
 }
 
 static enum err
@@ -133,14 +134,16 @@ take_limits(struct question *q)
 		.uses = &q->match.use,
 		.count = 1,
 		.now_ms = loop_now_ms(q->k->loop) };
-	enum err e = ERR_OK;
+	enum err e;
 
 	if (q->view->policy_count > 1) {
-		e = gather_uses(q, &several, &a.count);
+		several = calloc(use_count(q->view), sizeof(const struct use *));
+		if (several == NULL)
+			return ERR_NOMEM;
+		a.count = gather_uses(q, several);
 		a.uses = several;
 	}
-	if (e == ERR_OK)
-		e = limits_take(&q->k->limits, &a, &q->held, &why);
+	e = limits_take(&q->k->limits, &a, &q->held, &why);
 	q->limited = why.use;
 	q->retry_after_s = why.retry_s;
 	return e;
