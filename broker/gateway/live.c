@@ -126,7 +126,9 @@ live_end(struct gateway *g, const struct conn *c, const struct finish *f)
 	if (e->count == e->cap)
 		grow(e);
 	end = at(e, e->count++);
-	end->live = c == NULL ? (struct live){ .seq = f->seq } : live_of(c);
+	*end = (struct live_end){ .live = { .seq = f->seq } };
+	if (c != NULL)
+		end->live = live_of(c);
 	end->finish = *f;
 	if (e->told)
 		tell_end(g, f);

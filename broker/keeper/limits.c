@@ -125,21 +125,20 @@ held_wipe(struct held *h)
 static enum err
 held_new(struct limits *l, const struct limit_ask *a, struct held *ret_held)
 {
-	AUTO(held_wipe) struct held h = { .first = NULL };
-	enum err e = limit_get(l, a->workload_id, a->uses[0], &h.first);
+	enum err e;
 
+	*ret_held = (struct held){ .first = NULL };
+	e = limit_get(l, a->workload_id, a->uses[0], &ret_held->first);
 	if (e == ERR_OK && a->count > 1) {
-		h.more = calloc(a->count - 1, sizeof(struct limit *));
-		if (h.more == NULL)
-			return ERR_NOMEM;
+		ret_held->more = calloc(a->count - 1, sizeof(struct limit *));
+		e = ret_held->more == NULL ? ERR_NOMEM : ERR_OK;
 	}
 	for (size_t i = 1; e == ERR_OK && i < a->count; i++)
-		e = limit_get(l, a->workload_id, a->uses[i], &h.more[h.more_count++]);
+		e = limit_get(
+		    l, a->workload_id, a->uses[i], &ret_held->more[ret_held->more_count++]);
 	if (e != ERR_OK)
-		return e;
-	*ret_held = h;
-	h = (struct held){ .first = NULL }; /* given away */
-	return ERR_OK;
+		held_wipe(ret_held);
+	return e;
 }
 
 static enum err
