@@ -51,7 +51,6 @@ LIB_ALL  := -lmicrohttpd -lcurl -ljansson -lyaml -lssl -lcrypto -lsodium -lsqlit
 PARTS    := $(sort $(filter-out %/main.c,$(foreach p,$(PROGRAMS),$(SRC_$(p)))))
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-TESTTOOL := $(patsubst tests/lib/%.c,$(BUILD)/tests/%,$(wildcard tests/lib/tool_*.c))
 
 .PHONY: all
 all: $(BIN) ## build every program
@@ -135,7 +134,7 @@ fuzz: ## every fuzz target under libFuzzer, ASan and UBSan for FUZZ_S seconds
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzzing CC=clang WARN=-w CFLAGS='$(FUZZFLAGS)' fuzz-run
 
 .PHONY: regress
-regress: all ## the built programs from outside, one file a promise, in the one-uid mode of a container
+regress: all $(BUILD)/tests/tool_gateway ## the built programs from outside, one file a promise, in the one-uid mode of a container
 	@$(BLACKBOX) prove -Q --exec '' $(REGRESS)
 
 .PHONY: test
@@ -158,7 +157,7 @@ clients: all ## real clients from npm behind the shim
 	@$(BLACKBOX) prove -Q --exec '' $(CLIENTS)
 
 .PHONY: rooted
-rooted: all ## regress again, started as root with a uid for each role
+rooted: all $(BUILD)/tests/tool_gateway ## regress again, started as root with a uid for each role
 	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS)
 
 SANITIZE := -g -O1 -fno-omit-frame-pointer -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -DSIDEKEY_SANITIZE

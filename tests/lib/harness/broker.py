@@ -58,13 +58,14 @@ def wait_for(fn, what, timeout=10.0):
 
 
 class Broker:
-    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example", address=None):
+    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example", address=None, programs=None):
         self.dir = tempfile.mkdtemp(prefix="sidekey-test-")
         os.chmod(self.dir, 0o755)
         self.conf, self.state, self.run = (f"{self.dir}/{d}" for d in ("conf", "state", "run"))
         self.key_file = f"{self.dir}/root.key"
         self.log_path = f"{self.dir}/sidekeyd.log"
         self.prefix = one_uid_prefix()
+        self.programs = programs or BIN  # of sidekeyd and its children
         self.passphrase = passphrase
         self.proc = None
         for d in (self.conf, f"{self.conf}/upstreams", f"{self.conf}/policies", self.run):
@@ -102,7 +103,7 @@ class Broker:
 
     def start(self, ready=True, extra=()):
         self.log_file = open(self.log_path, "ab")
-        self.proc = subprocess.Popen([*self.prefix, f"{BIN}/sidekeyd", "--config-dir", self.conf, *extra],
+        self.proc = subprocess.Popen([*self.prefix, f"{self.programs}/sidekeyd", "--config-dir", self.conf, *extra],
                                      stdout=self.log_file, stderr=self.log_file,
                                      env={"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
         if ready:

@@ -1,0 +1,36 @@
+"""A broker whose gateways run on a clock that the test pushes (tests/lib/tool_gateway.c): deadlines of many minutes pass at once."""
+import atexit
+import os
+import shutil
+import struct
+import tempfile
+
+from . import broker, workload
+
+TOOL = os.path.join(os.path.dirname(broker.BUILT), "tests/tool_gateway")
+
+
+class Clock:
+    """Its folder holds the programs for Broker(programs=...)."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="sidekey-clock-")
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
+        shutil.copytree(broker.BIN, self.dir, dirs_exist_ok=True)
+        shutil.copy(TOOL, f"{self.dir}/sidekey-gateway")
+        os.chmod(self.dir, 0o755)
+        self.pushed_ms = 0
+        self.fd = os.open(f"{self.dir}/clock", os.O_RDWR | os.O_CREAT, 0o644)
+        self.write()
+
+    def write(self):
+        os.pwrite(self.fd, struct.pack("<q", self.pushed_ms), 0)
+
+    def push(self, b, seconds):
+        """The gateway's time goes on so far, and it has looked at what was due."""
+        self.pushed_ms += int(seconds * 1000)
+        self.write()
+        for _ in range(2):  # the second answer is written in a turn behind the timers of the first one's
+            c = workload.Client(f"unix:{b.run}/gateway.sock", f"{b.state}/ca.pem")
+            c.ask("GET", "/healthz")
+            c.close()
