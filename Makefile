@@ -41,7 +41,8 @@ LIB_sidekey-api     := -lmicrohttpd -ljansson -lyaml -lseccomp
 LIB_sidekey         := -lcurl -ljansson -lyaml -lsodium
 # What a static libcrypto needs besides differs: Debian 13 adds zlib and zstd.
 LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljansson -lseccomp
-LDFLAGS_sidekey-shim := -static-pie
+# Packed: half a megabyte less to read at each start.
+LDFLAGS_sidekey-shim := -static-pie -Wl,-z,pack-relative-relocs
 
 PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
 BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)
@@ -212,7 +213,7 @@ check: all house fence unit corpus ## what every commit passes
 suites: longer attack clients ## the longer suites that CI runs
 
 .PHONY: bench
-bench: all $(BUILD)/tests/tool_load ## cost and latency beside nginx in the same run, with the budgets
+bench: all $(TESTTOOL) ## cost and latency beside nginx in the same run, with the budgets
 	@$(BLACKBOX) tests/bench/run.py
 
 .PHONY: clean

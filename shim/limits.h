@@ -9,6 +9,8 @@
 #define SHIM_WHY_SIZE 512 /* a reason in words; the rest is cut */
 
 /* Start. Beyond one of these it fails, with a line that says which. */
+#define SHIM_HEAP_LEN 614400	   /* of heap, in memory at once; more comes as it is needed */
+#define SHIM_MMAP_LEN 131072	   /* a larger piece is a mapping of its own: glibc's default */
 #define SHIM_ARENA_LEN 4096	   /* locked memory: the enrollment key, nothing else */
 #define SHIM_ENROLL_FILE_MAX 65536 /* bytes of enroll.json */
 #define SHIM_CA_COUNT_MAX 8	   /* certificates in it: one, or two while the CA is replaced */
