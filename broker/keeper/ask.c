@@ -63,6 +63,7 @@ static void
 reply_ok(struct ask *a)
 {
 	struct wire_writer w = channel_begin(a->peer->channel, AK_OK);
+	enum err e;
 
 	wire_put_u64(&w, a->id);
 	wire_put_fixed(&w, a->out.out->data, a->out.out->len);
@@ -70,9 +71,10 @@ reply_ok(struct ask *a)
 		peer_send(a->peer, &w);
 		return;
 	}
-	if (channel_end_fd(a->peer->channel, &w, a->reply_fd) != ERR_OK)
-		log_warn("a descriptor could not be sent to %s", role_name(a->peer->role));
+	e = channel_end_fd(a->peer->channel, &w, a->reply_fd);
 	sys_close(a->reply_fd);
+	if (e != ERR_OK)
+		reply_fail(a, e);
 }
 
 static enum err

@@ -236,8 +236,9 @@ send_config(struct keeper *k, struct peer *p)
 	struct wire_writer w = channel_begin(p->channel, GK_CONFIG);
 
 	wire_put_u64(&w, policies_generation(&k->policies));
-	p->config_wanted = false;
-	if (channel_end_fd(p->channel, &w, policies_upstreams_fd(&k->policies)) != ERR_OK)
+	p->config_wanted =
+	    channel_end_fd(p->channel, &w, policies_upstreams_fd(&k->policies)) != ERR_OK;
+	if (p->config_wanted) /* it asks once; the next tick tries again */
 		log_error("gateway %u cannot be given the configuration", p->index);
 }
 

@@ -65,6 +65,7 @@ on_tick(struct timer *t)
 		limits_sweep(&k->limits, loop_now_ms(k->loop));
 		denial_sweep(k);
 		share_sweep(k);
+		ops_gateway_serve_waiting(k);
 		if (!k->audit_failing && !k->clock_ahead)
 			sweep_store(k, now_s);
 		(void)!keeper_sync(

@@ -1,4 +1,6 @@
 /* Gateways that do not do as they are told, and what the keeper has done with them. */
+#include <sys/resource.h>
+
 #include "tests/lib/keeper_rig.h"
 #include "tests/lib/tap.h"
 
@@ -166,6 +168,49 @@ test_does_not_read(void)
 	sys_close(fds[0]);
 }
 
+/* The keeper may open so many descriptors more. */
+static void
+leave_free(rlim_t count)
+{
+	int lowest = dup(STDIN_FILENO);
+	struct rlimit r;
+
+	must(lowest >= 0 && getrlimit(RLIMIT_NOFILE, &r) == 0);
+	sys_close(lowest);
+	r.rlim_cur = (rlim_t)lowest + count;
+	must(setrlimit(RLIMIT_NOFILE, &r) == 0);
+}
+
+/* A message with a descriptor cannot be sent: whoever waits for it hears that, or gets it later. */
+static void
+test_no_descriptors(void)
+{
+	static char nothing[] = "";
+	static struct upstream up = {
+		.name = "plain", .host = "a.test", .port = 443, .base_path = nothing
+	};
+	static struct rules rules = { .upstreams = &up, .upstream_count = 1 };
+	uint8_t newest[4] = { 0 };
+	struct rlimit was;
+	struct wire_writer w;
+
+	must(getrlimit(RLIMIT_NOFILE, &was) == 0);
+	is_err(rig_rules(&rules).e, ERR_OK, "rules");
+	leave_free(1);
+	is_err(rig_ask(&rig.cli, CK_AUDIT_OPEN, span_of(newest, 4), -1).e, ERR_SYS,
+	    "a segment of the log is open and cannot be handed over: that is the answer");
+	rig_forget(&rig.gateway);
+	leave_free(0);
+	w = channel_begin(rig.gateway.channel, GK_CONFIG_GET);
+	must(channel_end(rig.gateway.channel, &w) == ERR_OK);
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	ok(rig.gateway.count == 0, "nor can the configuration");
+	must(setrlimit(RLIMIT_NOFILE, &was) == 0);
+	ok(rig_wait(&rig.gateway, GK_CONFIG, GK_CONFIG) != NULL,
+	    "which comes when a descriptor is free");
+}
+
 int
 main(void)
 {
@@ -175,6 +220,7 @@ main(void)
 	test_killed_once();
 	test_late_keeper();
 	test_protocol();
+	test_no_descriptors();
 	test_does_not_read();
 	rig_done();
 	return done();
