@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/gateway/addr.h"
+#include "broker/gateway/anchors.h"
 
 static const unsigned char alpn_http1[] = "\x08http/1.1";
 
@@ -44,10 +45,10 @@ tls_client_from_file(const char *path, SSL_CTX **ret_ctx)
 		return e;
 	/* Never a folder of hashed names: those are opened when a chain is verified, in the
 	 * sandbox. */
-	if (SSL_CTX_load_verify_file(ctx, path) != 1) {
-		ERR_clear_error();
+	e = anchors_load(ctx, path);
+	if (e != ERR_OK) {
 		SSL_CTX_free(ctx);
-		return ERR_NOT_FOUND;
+		return e;
 	}
 	*ret_ctx = ctx;
 	return ERR_OK;

@@ -1,6 +1,7 @@
 /* Whole handshakes in memory: whom our server lets in as whom, and which server our client
  * believes. */
 #include <openssl/pem.h>
+#include <unistd.h>
 
 #include "broker/gateway/tls_client.h"
 #include "broker/gateway/tls_io.h"
@@ -276,6 +277,83 @@ test_client(SSL_CTX *trust)
 	    "of a CA that is not trusted");
 }
 
+/* ---- the system's CAs ---- */
+
+static struct leaf_spec
+ca_spec(const char *cn)
+{
+	return (struct leaf_spec){ .bc = "critical,CA:TRUE",
+		.ku = "critical,keyCertSign,cRLSign",
+		.cn = cn,
+		.no_eku = true,
+		.no_san = true };
+}
+
+static int
+in_store(SSL_CTX *ctx)
+{
+	return sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx)));
+}
+
+static SSL_CTX *
+bundle(const char *path, X509 *const *list, size_t count)
+{
+	BIO *out = BIO_new_file(path, "w");
+	SSL_CTX *ctx = NULL;
+
+	must(out != NULL);
+	must(BIO_puts(out, "# comment\n-----BEGIN CERTIFICATE-----\nMAMCAQE=\n"
+			   "-----END CERTIFICATE-----\n") > 0);
+	for (size_t i = 0; i < count; i++)
+		must(PEM_write_bio_X509(out, list[i]) == 1);
+	BIO_free(out);
+	is_err(tls_client_from_file(path, &ctx), ERR_OK, "a bundle, in it one that is none");
+	return ctx;
+}
+
+static void
+test_bundle(void)
+{
+	const struct leaf_spec root_spec = ca_spec("Root"), middle_spec = ca_spec("Middle"),
+			       good = { .sans = { { GEN_DNS, "a.example", 0 } } };
+	EVP_PKEY *root_key = leaf_key(NULL), *middle_key = leaf_key(NULL),
+		 *stranger = leaf_key(NULL);
+	X509 *root = leaf_make(&root_spec, root_key, NULL, root_key);
+	X509 *middle = leaf_make(&middle_spec, middle_key, root, root_key);
+	X509 *const all[] = { ca, middle, other_ca, root };
+	char path[] = "/tmp/test_gateway_tls_XXXXXX";
+	SSL_CTX *none, *ctx;
+
+	must(close(mkstemp(path)) == 0);
+	is_err(tls_client_from_file(path, &none), ERR_NOT_FOUND, "an empty one");
+	ctx = bundle(path, all, COUNT(all));
+	must(unlink(path) == 0);
+	ok(in_store(ctx) == 0, "none is parsed yet");
+	is_err(believe("a.example", &good, root, stranger, ctx), ERR_AUTH,
+	    "a name that it holds, another key");
+	ok(in_store(ctx) == 1, "what is of that name is parsed (%d)", in_store(ctx));
+	is_err(believe("a.example", &good, other_ca, other_key, ctx), ERR_OK, "one of the bundle");
+	is_err(believe("a.example", &good, ca, ca_key, ctx), ERR_OK, "another of the same name");
+	ok(in_store(ctx) == 3, "both are parsed, the rest is not (%d)", in_store(ctx));
+	is_err(believe("a.example", &good, ca, stranger, ctx), ERR_AUTH, "a forged one");
+	is_err(believe("a.example", &good, middle, middle_key, ctx), ERR_OK,
+	    "one that another of the bundle vouches for");
+	ok(in_store(ctx) == 4, "and that is parsed, too (%d)", in_store(ctx));
+	is_err(believe("b.example", &good, middle, middle_key, ctx), ERR_AUTH,
+	    "the host's name is checked as ever");
+	SSL_CTX_free(ctx);
+	ctx = bundle(path, &all[1], 1);
+	must(unlink(path) == 0);
+	is_err(believe("a.example", &good, middle, middle_key, ctx), ERR_AUTH,
+	    "one whose own issuer is not there");
+	SSL_CTX_free(ctx);
+	X509_free(middle);
+	X509_free(root);
+	EVP_PKEY_free(stranger);
+	EVP_PKEY_free(middle_key);
+	EVP_PKEY_free(root_key);
+}
+
 static SSL_CTX *
 trust_ours(void)
 {
@@ -313,6 +391,7 @@ main(void)
 	test_alpn();
 	trust = trust_ours();
 	test_client(trust);
+	test_bundle();
 	is_err(tls_client_from_pem("no certificate", &none), ERR_SYNTAX, "a PEM without any");
 	is_err(
 	    tls_client_from_file("/nonexistent", &none), ERR_NOT_FOUND, "a file that is not there");
