@@ -26,11 +26,16 @@ class Clock:
     def write(self):
         os.pwrite(self.fd, struct.pack("<q", self.pushed_ms), 0)
 
-    def push(self, b, seconds):
-        """The gateway's time goes on so far, and it has looked at what was due."""
+    def push(self, b, seconds, answers=True):
+        """The gateway's time goes on so far, and it has looked at what was due; answers: it lives on."""
         self.pushed_ms += int(seconds * 1000)
         self.write()
         for _ in range(2):  # the second answer is written in a turn behind the timers of the first one's
-            c = workload.Client(f"unix:{b.run}/gateway.sock", f"{b.state}/ca.pem")
-            c.ask("GET", "/healthz")
-            c.close()
+            try:
+                c = workload.Client(f"unix:{b.run}/gateway.sock", f"{b.state}/ca.pem")
+                c.ask("GET", "/healthz")
+                c.close()
+            except OSError:
+                if answers:
+                    raise
+                return
