@@ -213,7 +213,7 @@ check: all house fence unit corpus ## what every commit passes
 suites: longer attack clients ## the longer suites that CI runs
 
 .PHONY: bench
-bench: all $(TESTTOOL) ## cost and latency beside nginx in the same run, with the budgets
+bench: all $(BUILD)/tests/tool_load $(BUILD)/tests/tool_clock ## cost and latency beside nginx in the same run, with the budgets
 	@$(BLACKBOX) tests/bench/run.py
 
 .PHONY: clean
