@@ -44,6 +44,8 @@ LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljans
 # Packed: half a megabyte less to read at each start.
 LDFLAGS_sidekey-shim := -static-pie -Wl,-z,pack-relative-relocs
 
+LDFLAGS_tool_gateway := -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_mono_us
+
 PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
 BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)
 LIB_ALL  := -lmicrohttpd -lcurl -ljansson -lyaml -lssl -lcrypto -lsodium -lsqlite3 -lcares -lseccomp -lpthread
@@ -86,7 +88,7 @@ $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
+	@$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$(@F)) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -1,18 +1,16 @@
 /*
- * tool_gateway - the gateway itself on a clock that a test pushes: sidekey-gateway with these four
- * functions in the place of common/clock.c. How far it was pushed, in ms, stands in the file
- * "clock" beside the program; wall time is not pushed, since certificates live by it. Process:
- * tests.   Owns: a mapping of that file, made before the sandbox closes. Secrets: the gateway's.
- * Limits: none.   Failure: without the file it ends.
+ * tool_gateway - the gateway itself on a clock that a test pushes: sidekey-gateway, of which the
+ * linker wraps the monotonic clock (ld(1) --wrap). How far it was pushed, in ms, stands in the file
+ * "clock" beside the program; wall time is not pushed, since certificates live by it.
+ * Process: tests.   Owns: a mapping of that file, made before the sandbox closes.
+ * Secrets: the gateway's.   Limits: none.   Failure: without the file it ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/sys.h"
 
 static const volatile int64_t *pushed_ms;
@@ -40,37 +38,21 @@ static void __attribute__((constructor)) find_clock(void)
 	pushed_ms = at;
 }
 
-static int64_t
-read_us(clockid_t id)
-{
-	struct timespec ts;
+int64_t __real_clock_mono_ms(void);
+int64_t __real_clock_mono_us(void);
+int64_t __wrap_clock_mono_ms(void);
+int64_t __wrap_clock_mono_us(void);
 
-	(void)clock_gettime(id, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+int64_t
+__wrap_clock_mono_us(void)
+{
+	return __real_clock_mono_us() + *pushed_ms * 1000;
 }
 
 int64_t
-clock_wall_s(void)
+__wrap_clock_mono_ms(void)
 {
-	return read_us(CLOCK_REALTIME) / 1000000;
-}
-
-int64_t
-clock_wall_ms(void)
-{
-	return read_us(CLOCK_REALTIME) / 1000;
-}
-
-int64_t
-clock_mono_us(void)
-{
-	return read_us(CLOCK_MONOTONIC) + *pushed_ms * 1000;
-}
-
-int64_t
-clock_mono_ms(void)
-{
-	return clock_mono_us() / 1000;
+	return __real_clock_mono_ms() + *pushed_ms;
 }
 
 #include "broker/gateway/main.c"
