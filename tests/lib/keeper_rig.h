@@ -502,6 +502,18 @@ rig_decide(struct decide d)
 	return rig_answer_of(m);
 }
 
+/* A request for /x of an upstream. */
+static inline struct rig_answer
+rig_request(const uint8_t serial[SERIAL_LEN], const char *upstream, const char *method)
+{
+	struct decide d = {
+		.upstream = span_str(upstream), .method = span_str(method), .target = span_str("/x")
+	};
+
+	memcpy(d.serial, serial, SERIAL_LEN);
+	return rig_decide(d);
+}
+
 static inline void
 rig_finish(uint64_t seq)
 {
@@ -512,6 +524,28 @@ rig_finish(uint64_t seq)
 	must(channel_end(rig.gateway.channel, &w) == ERR_OK);
 	rig_turn();
 	rig_turn();
+}
+
+/* The same, and what was allowed has ended. */
+static inline struct rig_answer
+rig_request_ended(const uint8_t serial[SERIAL_LEN], const char *upstream, const char *method)
+{
+	struct rig_answer a = rig_request(serial, upstream, method);
+
+	if (a.allowed)
+		rig_finish(a.allow.seq);
+	return a;
+}
+
+static inline struct status
+rig_status(void)
+{
+	struct rig_reply r = rig_ask(&rig.cli, AK_STATUS, SPAN_NONE, -1);
+	struct status s;
+
+	status_get(&r.r, &s);
+	must(wire_done(&r.r) == ERR_OK);
+	return s;
 }
 
 /* How often text stands in the audit log's newest segment, as it is on disk now. */

@@ -10,25 +10,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import broker, oracle, stage, tap, upstream  # noqa: E402
 
 
-def handler(conn, req):
-    if req.target == "/silent":
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + upstream.chunk(b"data: x\n\n"))
-        time.sleep(60)
-        return False
-    return upstream.messages_api(conn, req)
-
-
-def open_stream(s):
-    c = s.w.connect()
-    c.send(b"GET /p/anthropic/silent HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n")
-    if b" 200 " not in c.head():
-        raise RuntimeError("no stream")
-    return c
-
-
 def main(t):
-    with stage.Stage(handler) as s:
-        c = open_stream(s)
+    with stage.Stage(upstream.silent) as s:
+        c = s.open_silent()
         gateway = s.b.pids()["gateway"][0]
         took = {}
 

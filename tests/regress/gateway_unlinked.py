@@ -10,22 +10,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import broker, clock, oracle, stage, tap, upstream  # noqa: E402
 
 
-def handler(conn, req):
-    if req.target == "/silent":
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + upstream.chunk(b"data: x\n\n"))
-        time.sleep(60)
-        return False
-    return upstream.messages_api(conn, req)
-
-
-def open_stream(s):
-    c = s.w.connect()
-    c.send(b"GET /p/anthropic/silent HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n")
-    if b" 200 " not in c.head():
-        raise RuntimeError("no stream")
-    return c
-
-
 def reload(b):
     """As the command line does it, without its start."""
     with socket.socket(socket.AF_UNIX) as c:
@@ -47,7 +31,7 @@ def serves_again(t, s, what):
 
 
 def not_reading(t, s):
-    c = open_stream(s)
+    c = s.open_silent()
     gateway = s.b.pids()["gateway"][0]
     os.kill(gateway, signal.SIGSTOP)
     i, end = 0, time.monotonic() + 60
@@ -64,7 +48,7 @@ def not_reading(t, s):
 
 def without_keeper(t, s, clk):
     """A key file that others may read: no keeper starts with it. Time is pushed, not waited for."""
-    c = open_stream(s)
+    c = s.open_silent()
     os.chmod(s.b.key_file, 0o444)
     os.kill(s.b.pids()["keeper"][0], signal.SIGKILL)
     broker.wait_for(lambda: s.b.log().count("keeper (pid") >= 3, "keepers that end at once")
@@ -78,7 +62,7 @@ def without_keeper(t, s, clk):
 
 def main(t):
     clk = clock.Clock()
-    with stage.Stage(handler, programs=clk.dir) as s:
+    with stage.Stage(upstream.silent, programs=clk.dir) as s:
         not_reading(t, s)
         without_keeper(t, s, clk)
 

@@ -12,17 +12,13 @@ KEY = "sk-ant-api03-canary-0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def handler(conn, req):
-    if req.target == "/silent":
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + upstream.chunk(b"data: x\n\n"))
-        time.sleep(30)
-        return False
     if req.target == "/live":
         conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(600):
             conn.send(upstream.chunk(b"data: x\n\n"))
             time.sleep(0.05)
         return False
-    return upstream.messages_api(conn, req)
+    return upstream.silent(conn, req)
 
 
 def cut_after(c):

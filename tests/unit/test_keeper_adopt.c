@@ -15,17 +15,6 @@ static struct policy policy = {
 static struct rules rules = { &upstream, 1, &policy, 1 };
 static uint8_t serial[SERIAL_LEN];
 
-static struct rig_answer
-ask(void)
-{
-	struct decide d = {
-		.upstream = span_str("open"), .method = span_str("GET"), .target = span_str("/x")
-	};
-
-	memcpy(d.serial, serial, SERIAL_LEN);
-	return rig_decide(d);
-}
-
 static void
 live(uint64_t seq, const uint8_t *whose, const char *what)
 {
@@ -61,7 +50,8 @@ confirmed(void)
 static void
 test_adopted(void)
 {
-	uint64_t one = ask().allow.seq, two = ask().allow.seq;
+	uint64_t one = rig_request(serial, "open", "GET").allow.seq,
+		 two = rig_request(serial, "open", "GET").allow.seq;
 	struct rig_answer a;
 	char finish[64];
 
@@ -73,7 +63,7 @@ test_adopted(void)
 	live(two, serial, "open");
 	live(two, serial, "open");
 	ok(flights() == 2, "and another, once");
-	a = ask();
+	a = rig_request(serial, "open", "GET");
 	ok(!a.allowed && strcmp(a.deny.code, "too_many_open") == 0, "both count under the limit");
 	rig_finish(one);
 	ok(confirmed() == one, "its record is durable: the gateway is told");
@@ -82,7 +72,7 @@ test_adopted(void)
 	ok(rig_audit_count(finish) == 1, "one's end is recorded");
 	ok(rig_audit_count("\"event\":\"finish\",\"workload\":\"agent\"") >= 1,
 	    "with whose it was");
-	a = ask();
+	a = rig_request(serial, "open", "GET");
 	ok(a.allowed, "and makes room");
 	rig_finish(a.allow.seq);
 	rig_finish(two);
@@ -93,7 +83,7 @@ static void
 test_not_adopted(void)
 {
 	uint8_t unknown[SERIAL_LEN] = { 1, 2, 3 };
-	uint64_t seq = ask().allow.seq;
+	uint64_t seq = rig_request(serial, "open", "GET").allow.seq;
 	struct rig_msg *m;
 
 	rig_finish(seq);

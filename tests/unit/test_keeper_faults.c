@@ -28,21 +28,6 @@ static struct rules rules = {
 };
 static uint8_t serial[SERIAL_LEN];
 
-static struct rig_answer
-decide(void)
-{
-	struct decide d = {
-		.upstream = span_str("api"), .method = span_str("GET"), .target = span_str("/x")
-	};
-	struct rig_answer a;
-
-	memcpy(d.serial, serial, SERIAL_LEN);
-	a = rig_decide(d);
-	if (a.allowed)
-		rig_finish(a.allow.seq);
-	return a;
-}
-
 /* Files may not grow beyond len: write(2) gives EFBIG, as ENOSPC on a full disk. */
 static void
 limit_files(rlim_t len)
@@ -55,14 +40,14 @@ limit_files(rlim_t len)
 static void
 test_full_disk(void)
 {
-	struct rig_answer a = decide();
+	struct rig_answer a = rig_request_ended(serial, "api", "GET");
 	struct rig_msg *m = NULL;
 	int denied = 0;
 
 	ok(a.allowed, "before: allowed");
 	limit_files(1);
 	for (int i = 0; i < 3; i++) {
-		a = decide();
+		a = rig_request_ended(serial, "api", "GET");
 		denied += !a.allowed && a.deny.status == 503 &&
 			  strcmp(a.deny.code, "audit_unavailable") == 0;
 	}
@@ -79,7 +64,7 @@ test_full_disk(void)
 						     : (rig_turn(), NULL);
 	ok(m != NULL && m->body.data[0] == READY_YES,
 	    "the disk is back: it goes on by itself, and gateways are told");
-	a = decide();
+	a = rig_request_ended(serial, "api", "GET");
 	ok(a.allowed && strcmp(a.value, "the-key") == 0, "with what it had");
 	rig_stop();
 	rig_start();
@@ -87,7 +72,7 @@ test_full_disk(void)
 	ok(secrets_find(&rig.k->secrets, "key")->last_used_s > 0 &&
 		identity_workload(&rig.k->identity, "agent")->last_seen_s > 0,
 	    "last uses are known, too");
-	ok(decide().allowed, "and so does the store");
+	ok(rig_request_ended(serial, "api", "GET").allowed, "and so does the store");
 }
 
 /* A gateway's own certificate is one that is given out, too. */
@@ -123,13 +108,13 @@ test_clock(void)
 	struct rig_answer a;
 
 	rig.k->floor.base_ms += 86400 * 1000;
-	a = decide();
+	a = rig_request_ended(serial, "api", "GET");
 	ok(!a.allowed && strcmp(a.deny.code, "certificate_expired") == 0,
 	    "a day later the certificate has expired");
 	rig_stop();
 	rig_start();
 	ok(keeper_ready(rig.k) == READY_CLOCK, "a log that is a day ahead: not ready");
-	a = decide();
+	a = rig_request_ended(serial, "api", "GET");
 	ok(!a.allowed && strcmp(a.deny.code, "clock") == 0, "nothing is allowed");
 	rig_stop();
 	rig.accept_clock = true;
@@ -219,11 +204,11 @@ test_passphrase(void)
 	is_err(rig_workload("agent"), ERR_OK, "it works");
 	must(rig_secret("key", "the-key", 0) == ERR_OK && rig_rules(&rules).e == ERR_OK);
 	rig_enroll("agent", serial);
-	ok(decide().allowed, "all of it");
+	ok(rig_request_ended(serial, "api", "GET").allowed, "all of it");
 	must(rig_ask(&rig.cli, CK_SEAL, SPAN_NONE, -1).e == ERR_OK);
 	is_err(rig_workload("b"), ERR_SEALED, "sealed again");
 	is_err(unseal("correct horse").e, ERR_OK, "and open again");
-	ok(keeper_ready(rig.k) == READY_YES && decide().allowed,
+	ok(keeper_ready(rig.k) == READY_YES && rig_request_ended(serial, "api", "GET").allowed,
 	    "under the rules that were in force");
 	ok(identity_workload(&rig.k->identity, "agent") != NULL, "with what it had");
 }

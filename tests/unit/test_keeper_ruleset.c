@@ -51,28 +51,6 @@ bad_files(const char *why)
 	must(rig_ask(&rig.admin, AK_RULES_BAD, buf_span(&args), -1).e == ERR_OK);
 }
 
-static struct status
-status(void)
-{
-	struct rig_reply r = rig_ask(&rig.cli, AK_STATUS, SPAN_NONE, -1);
-	struct status s;
-
-	status_get(&r.r, &s);
-	must(wire_done(&r.r) == ERR_OK);
-	return s;
-}
-
-static struct rig_answer
-ask(void)
-{
-	struct decide d = {
-		.upstream = span_str("open"), .method = span_str("GET"), .target = span_str("/x")
-	};
-
-	memcpy(d.serial, serial, SERIAL_LEN);
-	return rig_decide(d);
-}
-
 static void
 restart(void)
 {
@@ -87,17 +65,17 @@ test_bad_files_at_start(void)
 	struct status s;
 
 	is_err(load(1).e, ERR_OK, "rules are loaded");
-	memcpy(digest, status().rules_digest, HASH_LEN);
-	ok(ask().allowed, "and allow");
+	memcpy(digest, rig_status().rules_digest, HASH_LEN);
+	ok(rig_request(serial, "open", "GET").allowed, "and allow");
 	restart();
-	ok(!ask().allowed && status().ready == READY_NO_RULES,
+	ok(!rig_request(serial, "open", "GET").allowed && rig_status().ready == READY_NO_RULES,
 	    "started again, nothing is allowed before the files were looked at");
 	bad_files("p.yaml:3:5: unknown key \"alow\"");
-	s = status();
+	s = rig_status();
 	ok(s.ready == READY_YES && memcmp(s.rules_digest, digest, HASH_LEN) == 0,
 	    "files that are refused leave the stored rules in force");
 	ok(strstr(s.rules_error, "p.yaml:3:5") != NULL, "and status says so");
-	ok(ask().allowed, "they allow what they allowed");
+	ok(rig_request(serial, "open", "GET").allowed, "they allow what they allowed");
 	ok(rig_audit_count("\"event\":\"rules_stored\"") == 1, "the log has it");
 }
 
@@ -107,10 +85,11 @@ test_same_files(void)
 	uint64_t revision;
 
 	restart();
-	revision = status().store_revision;
+	revision = rig_status().store_revision;
 	is_err(load(1).e, ERR_OK, "the same files after a restart");
-	ok(ask().allowed && status().rules_error[0] == '\0', "are in force");
-	ok(status().store_revision == revision, "and are not written again");
+	ok(rig_request(serial, "open", "GET").allowed && rig_status().rules_error[0] == '\0',
+	    "are in force");
+	ok(rig_status().store_revision == revision, "and are not written again");
 }
 
 static void
@@ -118,14 +97,14 @@ test_other_files(void)
 {
 	uint8_t before[HASH_LEN];
 
-	memcpy(before, status().rules_digest, HASH_LEN);
+	memcpy(before, rig_status().rules_digest, HASH_LEN);
 	restart();
 	is_err(load(2).e, ERR_OK, "other files after a restart");
-	ok(memcmp(status().rules_digest, before, HASH_LEN) != 0, "replace what was stored");
-	memcpy(before, status().rules_digest, HASH_LEN);
+	ok(memcmp(rig_status().rules_digest, before, HASH_LEN) != 0, "replace what was stored");
+	memcpy(before, rig_status().rules_digest, HASH_LEN);
 	restart();
 	bad_files("x");
-	ok(memcmp(status().rules_digest, before, HASH_LEN) == 0, "also in the store");
+	ok(memcmp(rig_status().rules_digest, before, HASH_LEN) == 0, "also in the store");
 }
 
 static void
@@ -134,9 +113,9 @@ test_nobody_speaks(void)
 	restart();
 	rig_forget(&rig.gateway);
 	ok(rig_wait(&rig.gateway, GK_DENY, GK_DENY) == NULL, "nobody speaks of the files");
-	for (int i = 0; i < 800 && status().ready != READY_YES; i++)
+	for (int i = 0; i < 800 && rig_status().ready != READY_YES; i++)
 		rig_turn();
-	ok(status().ready == READY_YES && ask().allowed,
+	ok(rig_status().ready == READY_YES && rig_request(serial, "open", "GET").allowed,
 	    "after some seconds the stored rules are in force");
 }
 
@@ -149,15 +128,15 @@ test_many_rows(void)
 	is_err(load_many(20000).e, ERR_OK, "rules of many rows");
 	rows = rig.k->ruleset.rows;
 	ok(rows > 10, "%u rows", rows);
-	memcpy(digest, status().rules_digest, HASH_LEN);
+	memcpy(digest, rig_status().rules_digest, HASH_LEN);
 	restart();
 	bad_files("x");
-	ok(memcmp(status().rules_digest, digest, HASH_LEN) == 0, "come back whole");
+	ok(memcmp(rig_status().rules_digest, digest, HASH_LEN) == 0, "come back whole");
 	is_err(load(1).e, ERR_OK, "few after many");
-	memcpy(digest, status().rules_digest, HASH_LEN);
+	memcpy(digest, rig_status().rules_digest, HASH_LEN);
 	restart();
 	bad_files("x");
-	ok(rig.k->ruleset.rows == 1 && memcmp(status().rules_digest, digest, HASH_LEN) == 0,
+	ok(rig.k->ruleset.rows == 1 && memcmp(rig_status().rules_digest, digest, HASH_LEN) == 0,
 	    "leave no rows of theirs");
 }
 
@@ -169,15 +148,16 @@ test_seal(void)
 	char why[256] = "";
 
 	bad_files("still bad");
-	memcpy(digest, status().rules_digest, HASH_LEN);
+	memcpy(digest, rig_status().rules_digest, HASH_LEN);
 	seal_now(rig.k);
-	ok(status().ready == READY_SEALED, "sealed");
+	ok(rig_status().ready == READY_SEALED, "sealed");
 	must(unseal_key_file(rig.key, &kek, why, sizeof why) == ERR_OK);
 	is_err(unseal_with_kek(rig.k, kek, why, sizeof why), ERR_OK, "and unsealed");
 	secret_free(kek);
-	ok(status().ready == READY_YES && memcmp(status().rules_digest, digest, HASH_LEN) == 0,
+	ok(rig_status().ready == READY_YES &&
+		memcmp(rig_status().rules_digest, digest, HASH_LEN) == 0,
 	    "the rules are in force at once: the files were spoken of");
-	ok(strcmp(status().rules_error, "still bad") == 0,
+	ok(strcmp(rig_status().rules_error, "still bad") == 0,
 	    "what is wrong with them is still known");
 }
 
@@ -187,13 +167,13 @@ test_log_fails(void)
 	struct rig_reply r;
 	uint8_t digest[HASH_LEN];
 
-	memcpy(digest, status().rules_digest, HASH_LEN);
+	memcpy(digest, rig_status().rules_digest, HASH_LEN);
 	rig.k->audit_failing = true;
 	r = load(2);
 	rig.k->audit_failing = false;
 	ok(r.e == ERR_IO && strcmp(r.code, "audit_unavailable") == 0,
 	    "what cannot be recorded is not loaded");
-	ok(memcmp(status().rules_digest, digest, HASH_LEN) == 0, "the rules before stay");
+	ok(memcmp(rig_status().rules_digest, digest, HASH_LEN) == 0, "the rules before stay");
 	is_err(load(2).e, ERR_OK, "until it can");
 }
 
@@ -218,24 +198,27 @@ load_wanting(const char *secret)
 static void
 test_secret_comes_later(void)
 {
-	uint64_t before = status().generation;
+	uint64_t before = rig_status().generation;
 
 	is_err(load_wanting("later").e, ERR_NOT_FOUND, "rules that name a missing secret");
-	ok(status().generation == before && ask().allowed, "leave the others in force");
+	ok(rig_status().generation == before && rig_request(serial, "open", "GET").allowed,
+	    "leave the others in force");
 	is_err(rig_secret("another", "value", 0), ERR_OK, "another secret");
-	ok(status().generation == before && strstr(status().rules_error, "later") != NULL,
+	ok(rig_status().generation == before && strstr(rig_status().rules_error, "later") != NULL,
 	    "is not what they wait for");
 	is_err(rig_secret("later", "the-value", 0), ERR_OK, "the secret is set");
-	ok(status().generation != before && status().rules_error[0] == '\0',
+	ok(rig_status().generation != before && rig_status().rules_error[0] == '\0',
 	    "and they are in force at once");
-	ok(ask().allowed && strcmp(ask().value, "the-value") == 0, "with it");
+	ok(rig_request(serial, "open", "GET").allowed &&
+		strcmp(rig_request(serial, "open", "GET").value, "the-value") == 0,
+	    "with it");
 
-	before = status().generation;
+	before = rig_status().generation;
 	is_err(load_wanting("third").e, ERR_NOT_FOUND, "others that wait");
 	bad_files("now they do not compile");
 	is_err(rig_secret("third", "value", 0), ERR_OK, "are not what the files say any more");
-	ok(status().generation == before &&
-		strcmp(status().rules_error, "now they do not compile") == 0,
+	ok(rig_status().generation == before &&
+		strcmp(rig_status().rules_error, "now they do not compile") == 0,
 	    "and stay out of force");
 }
 

@@ -17,36 +17,10 @@ static struct policy policy = {
 };
 static uint8_t greedy[SERIAL_LEN], other[SERIAL_LEN];
 
-static struct rig_answer
-ask(const uint8_t serial[SERIAL_LEN], const char *method)
-{
-	struct decide d = {
-		.upstream = span_str("open"), .method = span_str(method), .target = span_str("/x")
-	};
-	struct rig_answer a;
-
-	memcpy(d.serial, serial, SERIAL_LEN);
-	a = rig_decide(d);
-	if (a.allowed)
-		rig_finish(a.allow.seq);
-	return a;
-}
-
 static uint64_t
 log_bytes(void)
 {
 	return audit_bytes(rig.k->audit);
-}
-
-static struct status
-status(void)
-{
-	struct rig_reply r = rig_ask(&rig.cli, AK_STATUS, SPAN_NONE, -1);
-	struct status s;
-
-	status_get(&r.r, &s);
-	must(wire_done(&r.r) == ERR_OK);
-	return s;
 }
 
 static enum err
@@ -67,21 +41,21 @@ test_requests(void)
 	int n = 0;
 
 	for (; n < 5000 && a.allowed; n++)
-		a = ask(greedy, "GET");
+		a = rig_request_ended(greedy, "open", "GET");
 	ok(!a.allowed && a.deny.status == 429 && strcmp(a.deny.code, "audit_quota") == 0,
 	    "after %d requests its share is used up", n);
 	ok(a.deny.retry_after_s > 3600 && strstr(a.deny.hint, "share of the audit log") != NULL,
 	    "it hears when it may come again, and why: %s", a.deny.hint);
 	ok(log_bytes() < QUOTA + 16384, "the log grew by no more than that");
-	ok(ask(other, "GET").allowed, "another workload does not notice");
+	ok(rig_request_ended(other, "open", "GET").allowed, "another workload does not notice");
 	before = log_bytes();
 	for (int i = 0; i < 500; i++)
-		(void)ask(greedy, i % 2 == 0 ? "GET" : "DELETE");
+		(void)rig_request_ended(greedy, "open", i % 2 == 0 ? "GET" : "DELETE");
 	for (int i = 0; i < RIG_TURNS && rig_audit_count("\"event\":\"audit_quota\"") == 0; i++)
 		rig_turn();
 	ok(rig_audit_count("\"event\":\"audit_quota\"") == 1 && log_bytes() - before < 8192,
 	    "500 more requests, also such that policy denies, are one record");
-	ok(status().over_quota == 1, "status knows");
+	ok(rig_status().over_quota == 1, "status knows");
 }
 
 static void
@@ -143,7 +117,7 @@ test_strangers(void)
 		     ERR_DENIED);
 	ok(log_bytes() - before < QUOTA / 8 + 16384, "strangers have a small share together");
 	ok(strcmp(deny.code, "no_route") == 0, "and hear what they heard");
-	ok(ask(other, "GET").allowed, "workloads do not notice");
+	ok(rig_request_ended(other, "open", "GET").allowed, "workloads do not notice");
 }
 
 static void
@@ -154,8 +128,8 @@ test_later(void)
 	rig.k->floor.base_ms += 27 * 3600 * INT64_C(1000);
 	rig_enroll("greedy", greedy);
 	for (; n < 100; n++)
-		must(ask(greedy, "GET").allowed);
-	ok(status().over_quota == 0, "a day later it may again");
+		must(rig_request_ended(greedy, "open", "GET").allowed);
+	ok(rig_status().over_quota == 0, "a day later it may again");
 }
 
 int

@@ -18,6 +18,14 @@ class Stage:
         self.b.reload()
         self.w = workload.Workload(self.b.enroll(name, "--reusable"))
 
+    def open_silent(self):
+        """A stream of upstream.silent, under way."""
+        c = self.w.connect()
+        c.send(b"GET /p/anthropic/silent HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n")
+        if b" 200 " not in c.head():
+            raise RuntimeError("no stream")
+        return c
+
     def __enter__(self):
         return self
 

@@ -128,6 +128,15 @@ def messages_api(conn, req):
         reply(conn, 200, {"method": req.method, "target": req.target, "length": len(req.body)})
 
 
+def silent(conn, req):
+    """At /silent a stream that says one thing, then nothing for a minute; the Messages API elsewhere."""
+    if req.target != "/silent":
+        return messages_api(conn, req)
+    conn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"data: x\n\n"))
+    time.sleep(60)
+    return False
+
+
 class Upstream:
     def __init__(self, cert, key, handler=messages_api, port=0):
         self.requests, self.heads, self.handshakes, self.accepted = [], [], 0, 0  # heads: also those whose body never came
