@@ -1,38 +1,28 @@
 #include "broker/keeper/adopt.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
-
-static void
-uses_freep(const struct use ***uses)
-{
-	free((void *)*uses);
-}
 
 /* Which rule had allowed it is not known any more: it counts under each of this workload and
  * upstream. */
 static void
 hold(struct keeper *k, struct flight *f)
 {
-	AUTO(uses_freep) const struct use **uses = NULL;
+	AUTO(limit_uses_wipe) struct limit_uses all = { .count = 0 };
 	const struct rules *view = policies_view(&k->policies, f->workload->name);
 	const struct upstream *u = rules_upstream(view, span_str(f->upstream->name));
 	struct limit_ask a = { .workload_id = f->workload->id };
-	size_t max = 0;
+	enum err e;
 
-	for (uint32_t i = 0; i < view->policy_count; i++)
-		max += view->policies[i].use_count;
-	if (u == NULL || max == 0)
+	if (u == NULL)
 		return;
-	uses = calloc(max, sizeof(const struct use *));
-	for (uint32_t i = 0; uses != NULL && i < view->policy_count; i++)
-		for (uint16_t n = 0; n < view->policies[i].use_count; n++)
-			if (&view->upstreams[view->policies[i].uses[n].upstream] == u)
-				uses[a.count++] = &view->policies[i].uses[n];
-	a.uses = uses;
-	if (a.count > 0 && limits_hold(&k->limits, &a, &f->held) != ERR_OK)
+	e = limit_uses_of(view, (uint16_t)(u - view->upstreams), NULL, &all);
+	a.uses = all.list;
+	a.count = all.count;
+	if (e == ERR_OK && a.count > 0)
+		e = limits_hold(&k->limits, &a, &f->held);
+	if (e != ERR_OK)
 		log_warn("no memory to count a stream that outlived the keeper");
 }
 

@@ -1,6 +1,5 @@
 #include "broker/keeper/decide.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "broker/keeper/denial.h"
@@ -91,44 +90,10 @@ check_secret(struct question *q)
 	return q->version == 0 ? "secret_missing" : NULL;
 }
 
-static void
-uses_freep(const struct use ***uses)
-{
-	free((void *)*uses);
-}
-
-/* Every rule that allows this request, each with a limit of its own; nearly always there is one. */
-static size_t
-gather_uses(const struct question *q, const struct use **uses)
-{
-	size_t count = 0;
-
-	for (uint32_t i = 0; i < q->view->policy_count; i++) {
-		const struct policy *p = &q->view->policies[i];
-
-		for (uint16_t k = 0; k < p->use_count; k++)
-			if (p->uses[k].upstream == q->match.use->upstream &&
-			    match_allows(&p->uses[k], q->d->method, q->d->target, q->d->browser))
-				uses[count++] = &p->uses[k];
-	}
-	must(count > 0); /* the one that spoke */
-	return count;
-}
-
-static size_t
-use_count(const struct rules *view)
-{
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < view->policy_count; i++)
-		n += view->policies[i].use_count;
-	return n;
-}
-
 static enum err
 take_limits(struct question *q)
 {
-	AUTO(uses_freep) const struct use **several = NULL;
+	AUTO(limit_uses_wipe) struct limit_uses several = { .count = 0 };
 	struct limit_refusal why = { .use = NULL };
 	struct limit_ask a = { .workload_id = q->workload->id,
 		.uses = &q->match.use,
@@ -137,11 +102,12 @@ take_limits(struct question *q)
 	enum err e;
 
 	if (q->view->policy_count > 1) {
-		several = calloc(use_count(q->view), sizeof(const struct use *));
-		if (several == NULL)
-			return ERR_NOMEM;
-		a.count = gather_uses(q, several);
-		a.uses = several;
+		e = limit_uses_of(q->view, q->match.use->upstream, q->d, &several);
+		if (e != ERR_OK)
+			return e;
+		must(several.count > 0); /* the one that spoke */
+		a.uses = several.list;
+		a.count = several.count;
 	}
 	e = limits_take(&q->k->limits, &a, &q->held, &why);
 	q->limited = why.use;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/rules/match.h"
+
 #define SWEEP_MAX 64
 
 void
@@ -105,6 +107,38 @@ limit_get(struct limits *l, uint64_t workload_id, const struct use *use, struct 
 		}
 	}
 	*ret_limit = p;
+	return ERR_OK;
+}
+
+void
+limit_uses_wipe(struct limit_uses *u)
+{
+	free(u->list);
+	*u = (struct limit_uses){ .count = 0 };
+}
+
+enum err
+limit_uses_of(const struct rules *view, uint16_t upstream, const struct decide *d,
+    struct limit_uses *ret_uses)
+{
+	size_t max = 0;
+
+	*ret_uses = (struct limit_uses){ .count = 0 };
+	for (uint32_t i = 0; i < view->policy_count; i++)
+		max += view->policies[i].use_count;
+	if (max == 0)
+		return ERR_OK;
+	ret_uses->list = calloc(max, sizeof(const struct use *));
+	if (ret_uses->list == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < view->policy_count; i++)
+		for (uint16_t n = 0; n < view->policies[i].use_count; n++) {
+			const struct use *u = &view->policies[i].uses[n];
+
+			if (u->upstream == upstream &&
+			    (d == NULL || match_allows(u, d->method, d->target, d->browser)))
+				ret_uses->list[ret_uses->count++] = u;
+		}
 	return ERR_OK;
 }
 

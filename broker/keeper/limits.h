@@ -15,6 +15,7 @@
 #ifndef KEEPER_LIMITS_H
 #define KEEPER_LIMITS_H
 
+#include "broker/ipc/body.h"
 #include "broker/keeper/table.h"
 #include "broker/rules/rules.h"
 
@@ -52,8 +53,19 @@ struct limit_refusal {
 	uint32_t retry_s;      /* with ERR_LIMIT: when one more will fit */
 };
 
+/* The rules that one request counts under, each with a limit of its own. */
+struct limit_uses {
+	const struct use **list; /* owned */
+	size_t count;
+};
+
 void limits_init(struct limits *l);
 void limits_close(struct limits *l);
+
+/* Of view's rules for that upstream (its index) those that allow d; d NULL: all. ERR_NOMEM. */
+enum err limit_uses_of(const struct rules *view, uint16_t upstream, const struct decide *d,
+    struct limit_uses *ret_uses) NODISCARD;
+void limit_uses_wipe(struct limit_uses *u);
 
 /* Counts one request, open until held_close(). */
 enum err limits_take(struct limits *l, const struct limit_ask *a, struct held *ret_held,
