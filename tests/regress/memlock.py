@@ -32,7 +32,7 @@ def refused(t, b, what, limit, role):
 
 def main(t):
     if oracle.SANITIZED:
-        t.ok(True, "memory limits # SKIP sanitized: its runtime takes mlock's place")
+        t.skip("memory limits", "sanitized: its runtime takes mlock's place")
         return
     with broker.Broker() as b:
         refused(t, b, "no memory can be locked: the start ends, and says what to do", NOTHING, "")  # whoever is first

@@ -101,12 +101,10 @@ def inside(t):
 def main():
     if len(sys.argv) > 2:
         tap.Tap().run(inside)
-    why = ("needs root" if os.geteuid() != 0 else
-           "needs mount(2)" if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0 else
-           "a sanitized build is not what people install" if "/asan/" in broker.BUILT else "")
-    if why:
-        print(f"1..0 # SKIP {why}")
-        return
+    if "/asan/" in broker.BUILT:
+        return tap.Tap().run(lambda t: t.skip("the README's commands", "a sanitized build is not what people install"))
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+        return tap.Tap().run(lambda t: t.lacks("the README's commands", "root and mount(2)"))
     with tempfile.TemporaryDirectory(prefix="sidekey-readme-") as folder:
         sys.exit(subprocess.run(["unshare", "-m", sys.executable, os.path.abspath(__file__), "inside", folder]).returncode)
 
