@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/compiled.h"
 #include "cli/link.h"
 #include "common/buf.h"
 
@@ -106,9 +107,11 @@ say_problem(long status, const json_t *problem)
 	else
 		(void)cli_fail(CLI_FAILED, "%s%s%s%s", detail, hint[0] != '\0' ? " (" : "", hint,
 		    hint[0] != '\0' ? ")" : "");
-	json_array_foreach(errors, i, row)(void) cli_fail(CLI_FAILED, "%s:%lld:%lld: %s",
-	    admin_text(row, "file"), (long long)admin_number(row, "line"),
-	    (long long)admin_number(row, "column"), admin_text(row, "text"));
+	json_array_foreach(errors, i, row)
+	{
+		compiled_say_error(admin_text(row, "file"), admin_number(row, "line"),
+		    admin_number(row, "column"), admin_text(row, "text"));
+	}
 }
 
 static enum cli_exit

@@ -17,6 +17,16 @@ show_json(const struct place_error *e)
 		admin_print(j);
 }
 
+void
+compiled_say_error(const char *file, int64_t line, int64_t column, const char *text)
+{
+	if (line == 0)
+		(void)cli_fail(CLI_FAILED, "%s: %s", file, text);
+	else
+		(void)cli_fail(
+		    CLI_FAILED, "%s:%lld:%lld: %s", file, (long long)line, (long long)column, text);
+}
+
 enum cli_exit
 compiled_errors(const struct cli *c, const struct policyc_errors *errors)
 {
@@ -27,11 +37,8 @@ compiled_errors(const struct cli *c, const struct policyc_errors *errors)
 
 		if (c->json)
 			show_json(e);
-		else if (e->line == 0)
-			(void)cli_fail(CLI_FAILED, "%s: %s", e->file, e->text);
 		else
-			(void)cli_fail(
-			    CLI_FAILED, "%s:%u:%u: %s", e->file, e->line, e->column, e->text);
+			compiled_say_error(e->file, e->line, e->column, e->text);
 	}
 	if (errors->count > shown)
 		(void)cli_fail(CLI_FAILED, "and %u more", errors->count - shown);

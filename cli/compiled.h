@@ -13,5 +13,7 @@
 enum cli_exit compiled_rules(const struct cli *c, const char *dir, struct rules **ret_r) NODISCARD;
 /* Shows them and gives CLI_FAILED. */
 enum cli_exit compiled_errors(const struct cli *c, const struct policyc_errors *errors);
+/* One of them on stderr; line 0: the file or folder as a whole. */
+void compiled_say_error(const char *file, int64_t line, int64_t column, const char *text);
 
 #endif

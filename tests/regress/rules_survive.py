@@ -57,6 +57,29 @@ def bad_files(t):
         t.is_([r["event"] for r in mine[-2:]], ["keeper_start", "rules_load"], "the stored ones were not in force for a moment")
 
 
+def folder_gone(t):
+    """A mount that failed is not an operator who wants no rules."""
+    with stage.Stage() as s:
+        digest = s.b.json("status")["rules_digest"]
+        for part in ("policies", "upstreams"):
+            folder = f"{s.b.conf}/{part}"
+            os.rename(folder, f"{folder}.away")
+            p = s.b.cli("reload", check=False)
+            t.ok(p.returncode == 1 and f"{folder}: there is no such folder; make it" in p.stderr, f"{part}/ is missing: reload is refused, with the next step", p.stderr)
+            s.b.proc.send_signal(signal.SIGHUP)
+            broker.wait_for(lambda: s.b.log().count(f"{folder}: there is no such folder") == 2, "HUP to be refused too")
+            now = s.b.json("status")
+            t.ok(folder in now["rules_error"], "status names it", now["rules_error"])
+            t.is_((now["rules_digest"], allowed(s)), (digest, 200), "and the old rules stay in force")
+            t.is_(s.b.cli("policy", "check", check=False).returncode, 1, "policy check says so too")
+            os.rename(f"{folder}.away", folder)
+            s.b.reload()
+        os.rename(f"{s.b.conf}/policies", f"{s.b.conf}/away")
+        os.mkdir(f"{s.b.conf}/policies")
+        s.b.reload()
+        t.is_((s.b.json("status")["rules_error"], allowed(s)), ("", 403), "a folder that is there and empty: no rules, as it says")
+
+
 def secret_comes_later(t):
     with stage.Stage() as s:
         s.b.upstream("second", "bearer", s.up, s.ca.cert, "url: https://api.anthropic.com\ncredential: {kind: static, secret: second-key}\n")
@@ -70,6 +93,7 @@ def secret_comes_later(t):
 
 def main(t):
     bad_files(t)
+    folder_gone(t)
     secret_comes_later(t)
 
 

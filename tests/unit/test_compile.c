@@ -221,6 +221,27 @@ check_pile(void)
 }
 
 static void
+check_missing_folders(void)
+{
+	AUTO(rules_freep) struct rules *r = NULL;
+	struct policyc_errors errors;
+	char path[256];
+
+	is_err(policyc_compile(dir, &r, &errors), ERR_SYNTAX, "no folders at all");
+	(void)snprintf(path, sizeof(path), "%s/upstreams", dir);
+	ok(errors.count == 2 && is(errors.list[0].file, path) &&
+		strstr(errors.list[0].text, "no such folder; make it") != NULL,
+	    "both are named");
+	must(mkdir(path, 0700) == 0);
+	(void)snprintf(path, sizeof(path), "%s/policies", dir);
+	is_err(policyc_compile(dir, &r, &errors), ERR_SYNTAX, "no policies");
+	ok(errors.count == 1 && is(errors.list[0].file, path), "named");
+	must(mkdir(path, 0700) == 0);
+	is_err(policyc_compile(dir, &r, &errors), ERR_OK, "two empty folders");
+	ok(r->upstream_count == 0 && r->policy_count == 0, "are no rules");
+}
+
+static void
 check_folders(void)
 {
 	AUTO(rules_freep) struct rules *r = NULL;
@@ -228,13 +249,6 @@ check_folders(void)
 	struct policyc_errors errors;
 	char path[256];
 
-	is_err(policyc_compile(dir, &r, &errors), ERR_OK, "no folders at all");
-	ok(r->upstream_count == 0 && r->policy_count == 0, "are no rules");
-	rules_freep(&r);
-	(void)snprintf(path, sizeof(path), "%s/upstreams", dir);
-	must(mkdir(path, 0700) == 0);
-	(void)snprintf(path, sizeof(path), "%s/policies", dir);
-	must(mkdir(path, 0700) == 0);
 #define PUT(name, text) write_file(name, text, strlen(text))
 	PUT("upstreams/b.yaml", "upstream: b\n" URL);
 	PUT("upstreams/a.yaml", "upstream: a\n" URL "ca: good.pem\n");
@@ -298,6 +312,7 @@ main(void)
 	check_like();
 	check_policy();
 	check_pile();
+	check_missing_folders();
 	check_folders();
 	remove_files();
 	return done();

@@ -66,24 +66,32 @@ take_answer(struct load *l, const struct call_reply *reply)
 	return ERR_OK;
 }
 
+static void
+say_place(const struct place_error *p, char *dst, size_t size)
+{
+	if (p->line == 0)
+		(void)snprintf(dst, size, "%s: %s", p->file, p->text);
+	else
+		(void)snprintf(dst, size, "%s:%u:%u: %s", p->file, p->line, p->column, p->text);
+}
+
 /* Said once per error on our log, and in short to the keeper, whose status shows it. */
 static void
 tell_errors(struct asker *a, const struct policyc_errors *errors, struct call_reply *ret_reply)
 {
 	AUTO(buf_wipe) struct buf body = BUF_MAX(MSG_LEN_MAX);
 	struct wire_writer w = call_begin(&a->link, &body);
-	char first[HINT_LEN_MAX + 1];
+	char place[sizeof(struct place_error) + 32];
 
 	for (uint32_t i = 0; i < errors->count && i < POLICYC_ERRORS_MAX; i++) {
-		const struct place_error *p = &errors->list[i];
-
-		log_error("%s:%u:%u: %s", p->file, p->line, p->column, p->text);
+		say_place(&errors->list[i], place, sizeof(place));
+		log_error("%s", place);
 	}
 	log_error("%u error%s in upstreams and policies: the last good rules stay in force",
 	    errors->count, errors->count == 1 ? "" : "s");
-	(void)snprintf(first, sizeof(first), "%.160s:%u:%u: %.300s", errors->list[0].file,
-	    errors->list[0].line, errors->list[0].column, errors->list[0].text);
-	wire_put_str(&w, first);
+	say_place(&errors->list[0], place, sizeof(place));
+	place[HINT_LEN_MAX] = '\0'; /* the log has it whole */
+	wire_put_str(&w, place);
 	if (asker_ask(a, AK_RULES_BAD, &w, -1, ret_reply) != ERR_OK)
 		log_warn("the keeper could not be told of the errors");
 }

@@ -183,7 +183,11 @@ list_folder(struct compiler *c, const char *folder, struct names *n)
 
 	if (d == NULL) {
 		c->file = folder;
-		if (errno != ENOENT)
+		if (errno == ENOENT) /* not "no rules": a folder that is gone takes none away */
+			compile_report(c, NULL,
+			    "there is no such folder; make it, and leave it empty if it is to have "
+			    "no files");
+		else
 			compile_report(c, NULL, "the folder cannot be read: %s", strerror(errno));
 		return;
 	}

@@ -19,8 +19,8 @@ struct policyc_errors {
 };
 
 /* Compiles <config_dir>/upstreams/(any).yaml over the built-in catalogue (a file may say `like:
- * anthropic` and change what differs) and <config_dir>/policies/(any).yaml. A folder that is
- * missing counts as empty. */
+ * anthropic` and change what differs) and <config_dir>/policies/(any).yaml. An empty folder is
+ * no rules, a missing one an error. */
 enum err policyc_compile(
     const char *config_dir, struct rules **ret_r, struct policyc_errors *ret_errors) NODISCARD;
 
