@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/gateway/limits.h"
+#include "common/secret.h"
 #include "common/sys.h"
 
 /* As if poll(2) had seen what waits inside TLS. */
@@ -82,8 +83,10 @@ enum err
 stream_handshake(struct stream *s)
 {
 	enum tls_want want;
-	enum err e = settle(s, tls_io_handshake(s->ssl, &want));
+	enum err e;
 
+	s->wire.reads = 0;
+	e = settle(s, tls_io_handshake(s->ssl, &want));
 	s->more = e == ERR_OK && tls_io_more(s->ssl, &s->wire, e);
 	if (e == ERR_AGAIN && s->watch.active)
 		e = loop_want(s->loop, &s->watch, want == TLS_WANT_WRITE ? EPOLLOUT : EPOLLIN) ==
@@ -118,6 +121,7 @@ stream_read(struct stream *s, void *p, size_t size, size_t *ret_len)
 	if (s->ssl == NULL)
 		return settle(s, plain_result(sys_read(s->watch.fd, p, size), ret_len));
 	s->wire.empty = false;
+	s->wire.reads = 0;
 	e = tls_io_read(s->ssl, p, size, ret_len, &want);
 	s->read_wants_out = want == TLS_WANT_WRITE;
 	s->more = !s->read_wants_out && tls_io_more(s->ssl, &s->wire, e);
@@ -201,6 +205,40 @@ bool
 stream_reusable(const struct stream *s)
 {
 	return !s->more && !s->hup && !s->eof && !s->dead && !s->write_dead && !stream_blocked(s);
+}
+
+/* What came is no data: session tickets, a key update. */
+static bool
+holds_no_data(struct stream *s)
+{
+	uint8_t byte;
+	size_t len;
+	enum err e = ERR_AGAIN;
+
+	for (int n = 0; n < 2 && e == ERR_AGAIN; n++) { /* more would be a flood */
+		e = stream_read(s, &byte, 1, &len);
+		if (e == ERR_AGAIN && !s->more)
+			return SSL_has_pending(s->ssl) == 0; /* half a record may be data */
+	}
+	if (e == ERR_OK)
+		secret_wipe(&byte, sizeof byte);
+	return false;
+}
+
+bool
+stream_silent(struct stream *s)
+{
+	uint8_t byte;
+	struct iovec v = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (!stream_reusable(s))
+		return false;
+	n = sys_recvmsg(s->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return true;
+	return n > 0 && s->ssl != NULL && holds_no_data(s);
 }
 
 static void

@@ -48,6 +48,9 @@ enum err stream_write(struct stream *s, struct span in) NODISCARD;
 enum err stream_flush(struct stream *s) NODISCARD;
 /* Silent, whole and unhurt: fit for another exchange. */
 bool stream_reusable(const struct stream *s);
+/* Reusable, and the peer has said nothing that was not read: asks the socket, in one system call
+ * if there is nothing. A few records without data are swallowed. */
+bool stream_silent(struct stream *s);
 bool stream_blocked(const struct stream *s); /* something is queued */
 
 /* Waits for input if want_read, for room if something is queued. */

@@ -27,6 +27,10 @@ wire_in(BIO *b, char *p, int len)
 
 	if (len <= 0)
 		return 0;
+	if (w->reads++ >= TLS_READS_MAX) {
+		BIO_set_flags(b, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+		return -1;
+	}
 	n = sys_read(w->fd, p, (size_t)len);
 	w->eof = n == 0;
 	return wire_result(b, w, n, BIO_FLAGS_READ);

@@ -3,8 +3,9 @@
  * first, the answer is an enum err.
  * Process: gateway.   Owns: nothing; an SSL belongs to its stream.
  * Secrets: plaintext passes through the caller's memory; SSL_OP_CLEANSE_PLAINTEXT is on.
- * Limits: one record a call (SSL_MODE_AUTO_RETRY is off), so a flood of key updates cannot hold the
- *         loop; whether more waits inside TLS is told by tls_io_more().
+ * Limits: TLS_READS_MAX reads of the socket a call, so a flood of key updates cannot hold the loop:
+ *         OpenSSL looks for data behind them as long as there are any. Whether more waits inside
+ *         TLS is told by tls_io_more().
  * Failure: ERR_AGAIN with what is waited for; ERR_EOF after close_notify; ERR_AUTH when a
  *          certificate was refused; ERR_IO for a cut connection, ERR_PROTO for all else. After the
  *          last three the SSL is dead.
@@ -17,6 +18,8 @@
 #include "common/err.h"
 #include "common/span.h"
 
+#define TLS_READS_MAX 3 /* a record may need two; beyond it the call says ERR_AGAIN */
+
 enum tls_want { TLS_WANT_NONE = 0, TLS_WANT_READ, TLS_WANT_WRITE };
 
 /* The socket below an SSL. One read(2) takes all that is there, up to a record; OpenSSL's own
@@ -26,6 +29,7 @@ struct tls_wire {
 	int fd;
 	bool empty; /* the last call found nothing more to read */
 	bool eof;
+	uint8_t reads; /* in this call; its owner sets it back */
 };
 
 /* Puts ssl on w->fd; w must live as long as ssl. */

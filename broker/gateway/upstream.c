@@ -99,25 +99,30 @@ upstream_retire(struct config *c)
 static void
 on_idle_event(struct upstream_conn *uc)
 {
-	uint8_t byte[IO_BLOCK];
-	size_t len;
-
-	if (uc->stream.hup || stream_read(&uc->stream, byte, sizeof byte, &len) != ERR_AGAIN)
-		upstream_drop(uc);
-	else
+	if (stream_silent(&uc->stream))
 		stream_wait(&uc->stream, true); /* a session ticket: never used */
+	else
+		upstream_drop(uc);
 }
 
+/* The newest that fits. What came since the loop last looked is found here: an answer that nobody
+ * asked for must not become the next one's. */
 static struct upstream_conn *
 pool_take(struct slot *s, uint32_t secret_id, uint32_t version)
 {
-	struct upstream_conn *uc = s->newest;
+	struct upstream_conn *uc = s->newest, *older;
 
-	while (uc != NULL && (uc->secret_id != secret_id || uc->version != version))
-		uc = uc->older;
-	if (uc != NULL)
-		pool_remove(uc);
-	return uc;
+	for (; uc != NULL; uc = older) {
+		older = uc->older;
+		if (uc->secret_id != secret_id || uc->version != version)
+			continue;
+		if (stream_silent(&uc->stream)) {
+			pool_remove(uc);
+			return uc;
+		}
+		upstream_drop(uc);
+	}
+	return NULL;
 }
 
 /* ---- dialling ---- */

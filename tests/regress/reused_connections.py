@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import stage, tap, upstream, workload  # noqa: E402
 
 HOST = "Host: 127.0.0.1:7433\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+POISON = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON"
 GO, GOT = threading.Event(), threading.Event()
 
 
@@ -21,11 +23,13 @@ def handler(conn, req):
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(conn.sock.detach())
         raise upstream.Closed
-    if req.target.endswith("/first"):
+    if req.target.endswith(("/first", "/apart")):
         GOT.set()
         GO.wait(10)
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON")
+        conn.send(OK)
+        if req.target.endswith("/apart"):  # one read(2) ends at an urgent byte: what stands behind it stays in the kernel
+            socket.socket.send(conn.sock, b"!", socket.MSG_OOB)
+        conn.send(POISON)
         return None
     return upstream.messages_api(conn, req)
 
@@ -57,15 +61,14 @@ def dead_in_the_pool(t, s):
     t.is_(hangs, 0, "a connection that was reset behind its answer is not used again")
 
 
-def poison(t, s):
-    s.b.policy("coder", ["coder", "victim"], stage.ALLOW_ALL)
-    s.b.workload("victim")
-    s.b.reload()
-    victim = workload.Workload(s.b.enroll("victim"))
+def poison(t, s, victim, path):
+    """The victim's request is allowed in the very turn in which the other's answer ends, with a second one behind it."""
+    GO.clear()
+    GOT.clear()
     pids = s.b.pids()
     gateway, keeper = pids["gateway"][0], pids["keeper"][0]
     a, b = s.w.connect(), victim.connect()
-    a.send(f"GET /p/anthropic/v1/first HTTP/1.1\r\n{HOST}\r\n")
+    a.send(f"GET /p/anthropic/v1/{path} HTTP/1.1\r\n{HOST}\r\n")
     GOT.wait(10)
     os.kill(keeper, signal.SIGSTOP)
     b.send(f"GET /p/anthropic/v1/second HTTP/1.1\r\n{HOST}\r\n")
@@ -76,8 +79,18 @@ def poison(t, s):
     os.kill(keeper, signal.SIGCONT)
     time.sleep(0.3)
     os.kill(gateway, signal.SIGCONT)
-    t.is_(a.read().body, b"ok", "the first workload gets its answer")
-    t.ok(b"POISON" not in b.read().body, "and what stood behind it is nobody's answer")
+    t.is_(a.read().body, b"ok", f"{path}: the first workload gets its answer")
+    r = b.read()
+    t.ok(r.status == 200 and b"POISON" not in r.body, "and what stood behind it is nobody's answer")
+
+
+def poisons(t, s):
+    s.b.policy("coder", ["coder", "victim"], stage.ALLOW_ALL)
+    s.b.workload("victim")
+    s.b.reload()
+    victim = workload.Workload(s.b.enroll("victim"))
+    for path in ("first", "apart"):
+        poison(t, s, victim, path)
 
 
 def base_path(t, s):
@@ -107,7 +120,7 @@ def run(t):
                                  ("POST with a body", "Content-Length: 2\r\n", "hi")):
             pipelined(t, s, what, f"POST /p/anthropic/v1/a HTTP/1.1\r\n{HOST}{head}\r\n{body}")
         dead_in_the_pool(t, s)
-        poison(t, s)
+        poisons(t, s)
         base_path(t, s)
 
 
