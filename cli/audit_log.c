@@ -28,6 +28,8 @@ audit_log_turn(struct audit_log *l, uint32_t segment)
 	l->segment = wire_u32(&r);
 	l->newest = wire_bool(&r);
 	l->oldest = wire_u32(&r);
+	l->until = wire_u64(&r);
+	l->ended = false;
 	if (link_done(&r) != CLI_OK)
 		return CLI_FAILED;
 	if (reply.fd < 0)
@@ -106,16 +108,19 @@ next_line(struct audit_log *l, struct span *ret_line)
 
 /* What cannot be scanned is given as it is: that is for the verifier to judge. */
 static bool
-given_before(struct audit_log *l, struct span line)
+counts(struct audit_log *l, struct span line)
 {
 	struct audit_line a;
 
-	if (audit_line_scan(line, &a) != ERR_OK || a.kind == AUDIT_LINE_SEGMENT)
-		return false;
-	if (a.seq <= l->seq)
+	if (l->ended || audit_line_scan(line, &a) != ERR_OK)
+		return !l->ended;
+	l->ended = l->until > 0 && a.seq + 1 >= l->until; /* a header has the one in front */
+	if (a.kind == AUDIT_LINE_SEGMENT)
 		return true;
+	if ((l->until > 0 && a.seq >= l->until) || a.seq <= l->seq)
+		return false;
 	l->seq = a.seq;
-	return false;
+	return true;
 }
 
 enum err
@@ -125,7 +130,7 @@ audit_log_next(struct audit_log *l, struct span *ret_line)
 
 	do {
 		e = next_line(l, ret_line);
-	} while (e == ERR_OK && given_before(l, *ret_line));
+	} while (e == ERR_OK && !counts(l, *ret_line));
 	return e;
 }
 

@@ -22,8 +22,10 @@ struct audit_log {
 	bool newest;
 	off_t at; /* where the next read starts */
 	struct buf text;
-	size_t taken; /* bytes of text that were returned */
-	uint64_t seq; /* of the last record that was returned, over all segments */
+	size_t taken;	/* bytes of text that were returned */
+	uint64_t seq;	/* of the last record that was returned, over all segments */
+	uint64_t until; /* what this one holds from there on the next one repeats; 0: nothing */
+	bool ended;	/* it was reached */
 };
 
 #define AUDIT_LOG_NONE                                                                             \
@@ -38,8 +40,9 @@ enum cli_exit audit_log_turn(struct audit_log *l, uint32_t segment) NODISCARD;
 void audit_log_close(struct audit_log *l);
 
 /* A record that a later segment repeats, because the disk may not have kept it the first time
- * (audit.h), is given once. The next whole line, without its newline, valid until the next call.
- * ERR_EOF: no further one is whole (yet). ERR_LIMIT, ERR_IO. */
+ * (audit.h), is given once: from there, where a checkpoint proves it. The next whole line, without
+ * its newline, valid until the next call. ERR_EOF: no further one is whole (yet). ERR_LIMIT,
+ * ERR_IO. */
 enum err audit_log_next(struct audit_log *l, struct span *ret_line) NODISCARD;
 /* Moves to where the last count lines of the segment start; *ret_count is how many there are at
  * most. */

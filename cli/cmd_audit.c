@@ -76,14 +76,19 @@ follow_turn(const struct cli *c, struct audit_log *l)
 	struct audit_log probe = *l;
 	uint32_t segment = l->segment;
 	enum cli_exit x;
+	bool newer;
 
 	probe.fd = -1;
 	probe.text = (struct buf)BUF_MAX(AUDIT_LOG_TEXT_MAX);
 	x = audit_log_turn(&probe, 0);
+	newer = x == CLI_OK && probe.segment > segment;
+	if (newer)
+		x = audit_log_turn(&probe, segment); /* how much of it counts by now */
+	l->until = probe.until;
 	l->link.call.next_id =
 	    probe.link.call.next_id; /* one connection, one sequence of questions */
 	probe.link = (struct link)LINK_NONE;
-	if (x == CLI_OK && probe.segment > segment) {
+	if (x == CLI_OK && newer) {
 		x = print_rest(c, l);
 		if (x == CLI_OK)
 			x = audit_log_turn(l, segment + 1);

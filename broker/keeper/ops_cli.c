@@ -83,6 +83,7 @@ ops_audit_open(struct ask *a)
 	wire_put_u32(&a->out, segment);
 	wire_put_bool(&a->out, segment == newest);
 	wire_put_u32(&a->out, oldest);
+	wire_put_u64(&a->out, audit_segment_until(a->keeper->audit, segment));
 	return ERR_OK;
 }
 

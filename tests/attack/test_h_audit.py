@@ -177,7 +177,19 @@ def segment_edits(copy, start, cp):
     def twice(seg):
         seg[two] = list(seg[one])
         return two, 1
-    return [("an interval forged with its published key", forge), ("two segments swapped", swapped), ("a segment under another number", renamed), ("a segment twice", twice)]
+    def first_copy(old, new):
+        """What a kill -9 left behind the last checkpoint: the next segment repeats it."""
+        start = json.loads(copy.good[two][0])["from_seq"]
+        i = next(i for i, line in enumerate(copy.good[one]) if json.loads(line)["seq"] >= start and old in line)
+        assert copy.good[one][i] in copy.good[two], "the next segment repeats it byte for byte"
+
+        def change(seg):
+            seg[one][i] = seg[one][i].replace(old, new, 1)
+            return one, i + 1
+        return change
+    copies = [("another target", b"/v1/run1", b"/v1/run9"), ("a field taken out", b',"code":"ok"', b""), ("no record any more", b'{"chain"', b"{chain"), ("zeros", b'"coder"', b'"cod\0\0"')]
+    rows = [(f"the first of two copies: {name}", first_copy(old, new)) for name, old, new in copies]
+    return rows + [("an interval forged with its published key", forge), ("two segments swapped", swapped), ("a segment under another number", renamed), ("a segment twice", twice)]
 
 
 def judge(copy, change):
@@ -315,6 +327,16 @@ def starts(t, s):
     b.start()
     serving(s)
     t.is_(oracle.aud(b, event="audit_cut"), "", "half a line at the end is a crash: it starts, says so, and verifies")
+    killed = open(f"{audit}/{newest}", "rb").read()
+    with open(f"{audit}/{newest}", "r+b") as f:
+        f.write(killed.replace(b"/v1/tail/1", b"/v1/tail/7", 1))
+    p = b.cli("audit", "verify", check=False)
+    t.ok(p.returncode == 1 and f"BAD: segment {newest[:8]}, line " in p.stderr and "otherwise" in p.stderr, "the copy that a kill left, changed under a broker that runs: verify says so", p.stderr)
+    for args in (("audit", "export"), ("audit", "tail", "--lines", "1000"), ("--json", "audit", "tail", "--lines", "1000")):
+        said = b.cli(*args).stdout
+        t.ok("/v1/tail/7" not in said and said.count("/v1/tail/1") == 1, f"{' '.join(args)}: the copy that is proven", re.findall(r".*/v1/tail/.*", said))
+    with open(f"{audit}/{newest}", "r+b") as f:
+        f.write(killed)
     old = sorted(os.listdir(audit))[0]
     data = open(f"{audit}/{old}", "rb").read()
     with open(f"{audit}/{old}", "r+b") as f:

@@ -263,10 +263,11 @@ test_step_back(void)
 	r = verify_all(&f, NULL);
 	ok(r.bad_line == 0 && r.proven_seq == 11 && r.last_seq == 11, "step back: verifies (%s)",
 	    r.why);
-	first.data[first.len - line_at(buf_span(&second), 1).len] ^= 1;
+	first.data[line_at(buf_span(&first), 7).p - first.data + 200] ^= 1;
 	segment_store(&f, 1, buf_span(&first));
 	r = verify_all(&f, NULL);
-	ok(r.bad_line == 0 && r.proven_seq == 11, "step back: what was taken back may be garbage");
+	ok(r.bad_segment == 1 && r.bad_line == 8 && r.bad_seq == 7,
+	    "step back: what was taken back must come again: %s", r.why);
 	first.data[line_at(buf_span(&first), 0).len + 200] ^= 1;
 	segment_store(&f, 1, buf_span(&first));
 	r = verify_all(&f, NULL);

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "tests/unit/audit_fixture.h"
@@ -118,6 +119,49 @@ test_rounds(void)
 	}
 }
 
+/* Killed at the first byte behind max of a file. */
+static void
+run_until(const struct fixture *f, rlim_t max)
+{
+	struct rlimit l = { max, max }, no_core = { 0, 0 };
+	int status;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid == 0) {
+		(void)signal(SIGXFSZ, SIG_DFL);
+		must(setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_FSIZE, &l) == 0);
+		(void)execl("/proc/self/exe", "test_audit_kill", f->dir, (char *)NULL);
+		_exit(127);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ, "half: killed at byte %llu",
+	    (unsigned long long)max);
+}
+
+/* A second kill, in the middle of repeating what the first one left behind the last checkpoint. */
+static void
+test_half_repeated(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(1u << 20);
+	struct verify_result r;
+
+	fixture_init(&f, 1u << 20);
+	keep_ring(&f);
+	add_many(&f, 50);
+	segment_load(&f, 1, &b);
+	fixture_shut(&f);
+	segment_store(&f, 1, buf_span(&b));
+	for (rlim_t max = 100; max < 8000; max += 1300)
+		run_until(&f, max);
+	is_err(fixture_open(&f, 50), ERR_OK, "half: it opens");
+	ok(f.audit != NULL && audit_seq(f.audit) == 50, "half: all records are there: %s", f.why);
+	fixture_shut(&f);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.proven_seq == 51, "half: and verify: %s", r.why);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -125,5 +169,6 @@ main(int argc, char **argv)
 	if (argc == 2)
 		return append_forever(argv[1]);
 	test_rounds();
+	test_half_repeated();
 	return done();
 }

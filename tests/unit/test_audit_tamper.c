@@ -339,6 +339,109 @@ test_wrong_key(void)
 	ok(r.bad_line == 1 && r.proven_seq == 0, "wrong public key: %s", r.why);
 }
 
+/* A crash left records 11-13 at the end of segment 1, and half a line; segment 2 repeats them in
+ * lines 2-4. Each row changes one segment behind that. */
+static const struct {
+	const char *what;
+	uint32_t segment;
+	int line; /* in the first segment 11-13, in the second 1-3 */
+	char how; /* '^' a bit, 'x' no line of ours, '0' zeros, '-' gone, '+' one more at the end */
+	uint64_t bad_line; /* 0: none */
+} repeats[] = {
+	{ "nothing", 1, 11, ' ', 0 },
+	{ "the first copy, changed", 1, 12, '^', 13 },
+	{ "the first copy, the last line", 1, 13, '^', 14 },
+	{ "the first copy, no line of ours", 1, 12, 'x', 13 },
+	{ "the first copy, zeros", 1, 12, '0', 13 },
+	{ "the first copy, one gone", 1, 12, '-', 13 },
+	{ "the first copy, its last one gone", 1, 13, '-', 0 },
+	{ "a line more than is repeated", 1, 13, '+', 15 },
+	{ "the repetition, changed", 2, 2, '^', 3 },
+	{ "the repetition, one gone", 2, 2, '-', 3 },
+};
+
+static void
+damage(const struct buf *from, int line, char how, struct buf *to)
+{
+	struct span l = line_at(buf_span(from), line);
+	size_t at = (size_t)(l.p - from->data), end = at + l.len;
+	char *digits;
+
+	buf_clear(to);
+	must(buf_append(to, from->data, how == '-' ? at : end) == ERR_OK);
+	if (how == '^' || how == 'x')
+		to->data[at + (how == 'x' ? 1 : 60)] ^= 1;
+	if (how == '0')
+		memset(to->data + at + 20, 0, 60);
+	if (how == '+') { /* what the checkpoint would not let pass, in its place and form */
+		must(buf_append(to, l.p, l.len) == ERR_OK);
+		digits = memmem(to->data + end, l.len, "\"seq\":13", 8);
+		must(digits != NULL);
+		digits[7] = '4';
+	}
+	must(buf_append(to, from->data + end, from->len - end) == ERR_OK);
+}
+
+static void
+judge_repeat(const struct fixture *f, size_t i, const char *when)
+{
+	struct verify_result r = verify_all(f, NULL);
+
+	ok(r.bad_line == repeats[i].bad_line &&
+		r.bad_segment == (r.bad_line == 0 ? 0 : repeats[i].segment),
+	    "repeated, %s, %s: segment %u, line %llu: %s", when, repeats[i].what, r.bad_segment,
+	    (unsigned long long)r.bad_line, r.why);
+}
+
+static void
+test_repeats(void)
+{
+	static const char half[] = "{\"chain\":\"01\",\"se";
+
+	for (size_t i = 0; i < COUNT(repeats); i++) {
+		AUTO(fixture_close) struct fixture f;
+		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
+		uint32_t n = repeats[i].segment;
+
+		fill(&f, &b);
+		must(buf_append_str(&b, half) == ERR_OK);
+		segment_store(&f, 1, buf_span(&b));
+		must(fixture_open(&f, 13) == ERR_OK);
+		if (n == 1) { /* of two copies that nothing proves the older is named */
+			damage(&b, repeats[i].line, repeats[i].how, &edited);
+			segment_store(&f, n, buf_span(&edited));
+			judge_repeat(&f, i, "unproven");
+			segment_store(&f, n, buf_span(&b));
+		}
+		fixture_shut(&f);
+		segment_load(&f, n, &b);
+		damage(&b, repeats[i].line, repeats[i].how, &edited);
+		segment_store(&f, n, buf_span(&edited));
+		judge_repeat(&f, i, "proven");
+	}
+}
+
+/* A block that never reached the disk, with later ones behind it: the keeper says what it lost. */
+static void
+test_zeros(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
+	struct verify_result r;
+
+	fill(&f, &b);
+	damage(&b, 12, '0', &edited);
+	segment_store(&f, 1, buf_span(&edited));
+	must(fixture_open(&f, 11) == ERR_OK);
+	fixture_shut(&f);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.proven_seq == r.last_seq, "zeros: a record says so: %s", r.why);
+	damage(&edited, 11, '0', &b);
+	segment_store(&f, 1, buf_span(&b));
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 1 && r.bad_line == 12, "zeros: not of these: %s", r.why);
+}
+
 int
 main(void)
 {
@@ -352,5 +455,7 @@ main(void)
 	test_first_of_two();
 	test_forged_record();
 	test_wrong_key();
+	test_repeats();
+	test_zeros();
 	return done();
 }

@@ -75,13 +75,15 @@ retire(struct audit *a, int64_t now_s)
 	uint32_t last = audit_segments_surplus(&a->segments);
 	char detail[32];
 	struct audit_record r = { .event = AUDIT_EVENT_REMOVED };
+	uint64_t from;
 	enum err e;
 
 	if (last == 0)
 		return ERR_OK;
 	(void)snprintf(detail, sizeof(detail), "segment %08u", last);
 	r.detail = span_str(detail);
-	r.of = audit_tail_end_of(&a->segments, &a->chain, last);
+	from = audit_tail_next_from(&a->segments, &a->chain, last);
+	r.of = from > 0 ? from - 1 : 0;
 	e = audit_chain_record(&a->chain, &r, a->chain.revision, now_s * 1000, &a->pending);
 	if (e == ERR_OK)
 		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
@@ -171,7 +173,7 @@ resume(struct audit *a, const struct audit_tail *t, int64_t now_s)
 		a->failing = true; /* until the new segment is there */
 	e = buf_append_span(&a->pending, buf_span(&t->lines));
 	if (e == ERR_OK && t->lost > 0)
-		e = note(a, "audit_cut", t->segment, t->lost, now_s);
+		e = note(a, AUDIT_EVENT_CUT, t->segment, t->lost, now_s);
 	if (e == ERR_OK && a->segments.missing > 0)
 		e = note(a, "audit_missing", 0, a->segments.missing, now_s);
 	if (e == ERR_OK)
@@ -389,4 +391,10 @@ audit_segment_fd(const struct audit *a, uint32_t segment, int *ret_fd, uint32_t 
 	*ret_oldest = a->segments.oldest;
 	*ret_newest = a->segments.newest;
 	return ERR_OK;
+}
+
+uint64_t
+audit_segment_until(const struct audit *a, uint32_t segment)
+{
+	return audit_tail_next_from(&a->segments, &a->chain, segment);
 }

@@ -100,5 +100,8 @@ void audit_id(const struct audit *a, uint64_t seq, char ret_id[AUDIT_ID_SIZE]); 
 /* A read-only descriptor of a segment; segment 0: the newest. */
 enum err audit_segment_fd(const struct audit *a, uint32_t segment, int *ret_fd,
     uint32_t *ret_segment, uint32_t *ret_oldest, uint32_t *ret_newest) NODISCARD;
+/* From this sequence on the next segment has the records, and what this one holds counts no more;
+ * 0: there is none. */
+uint64_t audit_segment_until(const struct audit *a, uint32_t segment);
 
 #endif

@@ -24,6 +24,7 @@
 #define AUDIT_TIME_LEN 24    /* RFC 3339 UTC with milliseconds */
 #define AUDIT_EVENT_CHECKPOINT "checkpoint"
 #define AUDIT_EVENT_SEGMENT "segment"
+#define AUDIT_EVENT_CUT "audit_cut"	    /* a record; what stood there was half written */
 #define AUDIT_EVENT_REMOVED "audit_removed" /* a record; of: the last sequence that went */
 
 enum audit_line_kind { AUDIT_LINE_RECORD = 0, AUDIT_LINE_CHECKPOINT, AUDIT_LINE_SEGMENT };

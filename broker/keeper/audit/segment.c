@@ -12,6 +12,7 @@
 
 #define NAME_DIGITS 8
 #define SUFFIX ".jsonl"
+#define UNNAMED "new" /* a segment until it is whole */
 
 void
 audit_segment_name(uint32_t number, char ret_name[AUDIT_SEGMENT_NAME_SIZE])
@@ -178,21 +179,29 @@ path_of(const struct audit_segments *s, const char *name, char dst[PATH_MAX])
 	must(len > 0 && len < PATH_MAX); /* checked when it was opened */
 }
 
+/* Whole and durable before it has its name: half a repetition would take the place of the records
+ * that it was to repeat. */
 enum err
 audit_segments_next(struct audit_segments *s, struct span contents)
 {
 	AUTO(sys_closep) int fd = -1;
-	char name[AUDIT_SEGMENT_NAME_SIZE], path[PATH_MAX];
+	char name[AUDIT_SEGMENT_NAME_SIZE], path[PATH_MAX], unnamed[PATH_MAX];
 
 	if (s->newest >= AUDIT_SEGMENT_MAX)
 		return ERR_IO;
 	audit_segment_name(s->newest + 1, name);
-	fd = sys_openat(s->dir_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600);
+	path_of(s, name, path);
+	path_of(s, UNNAMED, unnamed);
+	(void)sys_unlink(unnamed); /* of a crash */
+	fd = sys_open(unnamed, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return ERR_IO;
 	if (sys_write_all(fd, contents.p, contents.len) != ERR_OK || sys_fsync(fd) != 0 ||
-	    sys_fsync(s->dir_fd) != 0) {
-		path_of(s, name, path);
+	    sys_rename(unnamed, path) != 0) {
+		(void)sys_unlink(unnamed);
+		return ERR_IO;
+	}
+	if (sys_fsync(s->dir_fd) != 0) {
 		(void)sys_unlink(
 		    path); /* nobody relied on it: the next try takes the same number */
 		return ERR_IO;

@@ -122,7 +122,7 @@ take_header(int fd, struct audit_chain *c, const struct why *w, size_t *ret_len)
 }
 
 uint64_t
-audit_tail_end_of(const struct audit_segments *s, const struct audit_chain *c, uint32_t number)
+audit_tail_next_from(const struct audit_segments *s, const struct audit_chain *c, uint32_t number)
 {
 	for (uint32_t next = number + 1; next <= s->newest; next++) {
 		AUTO(sys_closep) int fd = -1;
@@ -135,7 +135,7 @@ audit_tail_end_of(const struct audit_segments *s, const struct audit_chain *c, u
 		if (e == ERR_OK)
 			e = read_header(fd, c, &w, &l, &len);
 		if (e == ERR_OK)
-			return l.seq;
+			return l.from_seq;
 		if (e != ERR_NOT_FOUND)
 			return 0;
 	}

@@ -25,9 +25,9 @@ struct audit_tail {
 enum err audit_tail_load(const struct audit_segments *s, struct audit_chain *c,
     struct audit_tail *t, char *why, size_t why_size) NODISCARD;
 
-/* The sequence in front of the first segment behind number, as its signed header has it; 0 if none
- * says so. */
-uint64_t audit_tail_end_of(
+/* The from_seq of the first segment behind number, as its signed header has it; 0 if none says so.
+ */
+uint64_t audit_tail_next_from(
     const struct audit_segments *s, const struct audit_chain *c, uint32_t number);
 
 #endif

@@ -5,16 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/keeper/audit/held.h"
 #include "broker/keeper/audit/line.h"
 #include "common/sys.h"
 
 #define READ_BYTES 65536
-
-/* A line that waits for the key of its interval. Its bytes follow it in the buffer. */
-struct held {
-	uint64_t seq, line;
-	uint32_t segment, len;
-};
 
 /* Records since a mark, in order. */
 struct run {
@@ -30,13 +25,15 @@ struct verify {
 	 * write may leave a checkpoint which the next segment's header takes back together with the
 	 * records around it. */
 	struct run now, before;
-	uint64_t seq; /* of the last record read */
+	struct repeat repeat; /* of the segment before, by this one */
+	uint64_t seq;	      /* of the last record read */
 	uint32_t segment;
 	uint64_t line;
 	bool stopped; /* the rest of this segment does not count */
 	bool hunted;  /* and what was read of its interval before was judged */
 	bool skip;    /* to the end of a line that is too long */
 	bool torn, final;
+	bool zeros; /* it stopped at a line with zeros: a block that was never written */
 	bool removal_seen, removal_met; /* in this interval; in one that is proven */
 	struct verify_result r;
 };
@@ -51,6 +48,7 @@ verify_new(const uint8_t public_key[SIGN_PUBLIC_LEN], struct verify **ret_v)
 	memcpy(v->public_key, public_key, SIGN_PUBLIC_LEN);
 	v->now.held = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
 	v->before.held = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
+	v->repeat.lines = (struct buf)BUF_MAX(REPEAT_BYTES_MAX);
 	*ret_v = v;
 	return ERR_OK;
 }
@@ -62,6 +60,7 @@ verify_free(struct verify *v)
 		return;
 	buf_wipe(&v->now.held);
 	buf_wipe(&v->before.held);
+	buf_wipe(&v->repeat.lines);
 	free(v);
 }
 
@@ -72,6 +71,17 @@ verify_expect(struct verify *v, const uint8_t anchor[HASH_LEN])
 	v->expects = true;
 }
 
+static void
+state_bad(struct verify_result *r, const struct held *where, const char *why)
+{
+	r->bad_segment = where->segment;
+	r->bad_line = where->line;
+	r->bad_seq = where->seq;
+	(void)snprintf(r->why, sizeof(r->why),
+	    "segment %08" PRIu32 ", line %" PRIu64 ", record %" PRIu64 ": %s", where->segment,
+	    where->line, where->seq, why);
+}
+
 /* Remembers the first bad line of a segment; the next header may still explain it. */
 static enum err
 bad_at(struct verify *v, const struct held *where, const char *why)
@@ -79,12 +89,8 @@ bad_at(struct verify *v, const struct held *where, const char *why)
 	if (v->stopped) /* the first one counts */
 		return ERR_AUTH;
 	v->stopped = true;
-	v->r.bad_segment = where->segment;
-	v->r.bad_line = where->line;
-	v->r.bad_seq = where->seq;
-	(void)snprintf(v->r.why, sizeof(v->r.why),
-	    "segment %08" PRIu32 ", line %" PRIu64 ", record %" PRIu64 ": %s", where->segment,
-	    where->line, where->seq, why);
+	v->zeros = false;
+	state_bad(&v->r, where, why);
 	return ERR_AUTH;
 }
 
@@ -104,6 +110,15 @@ bad_header(struct verify *v, const char *why)
 	return ERR_AUTH;
 }
 
+/* A line of an earlier segment; nothing explains it any more. */
+static enum err
+bad_copy(struct verify *v, const struct held *where, const char *why)
+{
+	state_bad(&v->r, where, why);
+	v->stopped = v->final = true;
+	return ERR_AUTH;
+}
+
 static bool
 is_signed(const struct verify *v, const struct audit_line *l)
 {
@@ -116,38 +131,7 @@ is_chain(const struct verify *v, const struct audit_line *l)
 	return span_eq_str(l->chain, v->chain);
 }
 
-static struct held
-held_at(const struct buf *b, size_t at)
-{
-	struct held h;
-
-	must(at + sizeof(h) <= b->len);
-	memcpy(&h, b->data + at, sizeof(h));
-	return h;
-}
-
-/* Drops what is behind seq, and gives the chain value there as the lines state it. */
-static void
-cut_run(struct run *run, uint64_t seq, uint8_t ret_mac[HASH_LEN])
-{
-	size_t at = 0;
-
-	memcpy(ret_mac, run->from.mac, HASH_LEN);
-	while (at < run->held.len) {
-		struct held h = held_at(&run->held, at);
-		struct audit_line l;
-
-		if (h.seq > seq)
-			break;
-		must(
-		    audit_line_scan(span_of(run->held.data + at + sizeof(h), h.len), &l) == ERR_OK);
-		memcpy(ret_mac, l.mac, HASH_LEN);
-		at += sizeof(h) + h.len;
-	}
-	buf_truncate(&run->held, at);
-}
-
-/* Back to before the last checkpoint. */
+/* Back to before the last checkpoint; what was read behind it stays in before. */
 static void
 step_back(struct verify *v)
 {
@@ -156,7 +140,19 @@ step_back(struct verify *v)
 	v->now = v->before;
 	v->before = undone;
 	v->before.from = v->now.from; /* no second step */
-	buf_clear(&v->before.held);
+}
+
+/* What a crash leaves at the end of a segment is half a line, or a block that was never written. */
+static enum err
+check_end(struct verify *v)
+{
+	struct held due;
+	const char *why = repeat_missing(&v->repeat, &due);
+
+	v->final = v->stopped && !v->torn && !v->zeros;
+	if (v->final)
+		return ERR_AUTH;
+	return why == NULL ? ERR_OK : bad_copy(v, &due, why);
 }
 
 static enum err
@@ -171,26 +167,51 @@ first_header(struct verify *v, const struct audit_line *l)
 	return ERR_OK;
 }
 
+/* What the lines in front hold from l->from_seq on must come again. */
+static enum err
+take_back(struct verify *v, const struct audit_line *l)
+{
+	struct held zeros = {
+		.seq = v->r.bad_seq, .line = v->r.bad_line, .segment = v->r.bad_segment
+	};
+	bool back = l->seq < v->now.from.seq;
+	uint8_t mac[HASH_LEN];
+	enum err e;
+
+	if (back)
+		step_back(v);
+	if (l->seq < v->now.from.seq)
+		return bad_header(v, "the segment starts over behind a signed checkpoint");
+	repeat_clear(&v->repeat);
+	memcpy(mac, v->now.from.mac, HASH_LEN);
+	e = held_cut(&v->now.held, l->seq, mac, &v->repeat.lines);
+	if (e == ERR_OK && back) {
+		e = buf_append_span(&v->repeat.lines, buf_span(&v->before.held));
+		buf_clear(&v->before.held);
+	}
+	if (e == ERR_OK && v->zeros)
+		e = held_add(&v->repeat.lines, &zeros, SPAN_NONE);
+	v->seq = l->seq;
+	if (e == ERR_OK &&
+	    (!secret_equal(mac, HASH_LEN, l->mac, HASH_LEN) || l->interval != v->now.from.interval))
+		return bad_header(v, "the segment does not continue the one before it");
+	return e;
+}
+
 /* A header says from which record on it continues: what the segment before it holds from there on
  * counts no more. */
 static enum err
 next_header(struct verify *v, const struct audit_line *l)
 {
-	uint8_t mac[HASH_LEN];
+	enum err e = check_end(v);
 
+	if (e != ERR_OK)
+		return e;
 	if (!is_chain(v, l))
 		return bad_header(v, "a segment of another chain");
 	if (l->from_seq > v->seq + 1)
 		return bad_header(v, "records are missing in front of this segment");
-	if (l->seq < v->now.from.seq)
-		step_back(v);
-	if (l->seq < v->now.from.seq)
-		return bad_header(v, "the segment starts over behind a signed checkpoint");
-	cut_run(&v->now, l->seq, mac);
-	v->seq = l->seq;
-	if (!secret_equal(mac, HASH_LEN, l->mac, HASH_LEN) || l->interval != v->now.from.interval)
-		return bad_header(v, "the segment does not continue the one before it");
-	return ERR_OK;
+	return take_back(v, l);
 }
 
 static enum err
@@ -199,8 +220,6 @@ on_header(struct verify *v, struct span line)
 	struct audit_line l;
 	enum err e;
 
-	if (memchr(line.p, '\0', line.len) != NULL) /* a block that was never written: a crash */
-		return bad(v, "the first line is no segment header");
 	if (audit_line_scan(line, &l) != ERR_OK || l.kind != AUDIT_LINE_SEGMENT)
 		return bad_header(v, "the first line is no segment header");
 	if (!is_signed(v, &l))
@@ -211,7 +230,7 @@ on_header(struct verify *v, struct span line)
 	if (e != ERR_OK)
 		return e;
 	v->stopped = v->hunted = false; /* what was bad before is explained */
-	v->torn = v->removal_seen = false;
+	v->torn = v->zeros = v->removal_seen = false;
 	v->r.bad_line = v->r.bad_seq = 0;
 	v->r.bad_segment = 0;
 	v->r.why[0] = '\0';
@@ -224,17 +243,15 @@ hold(struct verify *v, const struct audit_line *l, struct span line)
 	struct held h = {
 		.seq = l->seq, .line = v->line, .segment = v->segment, .len = (uint32_t)line.len
 	};
-	enum err e = buf_reserve(&v->now.held, sizeof(h) + line.len);
+	enum err e = held_add(&v->now.held, &h, line);
 
-	if (e == ERR_OK)
-		e = buf_append(&v->now.held, &h, sizeof(h));
-	if (e == ERR_OK)
-		e = buf_append_span(&v->now.held, line);
 	if (e == ERR_LIMIT)
 		return bad(v, "no checkpoint for 64 MiB");
-	if (e == ERR_OK)
-		v->seq = l->seq;
-	return e;
+	if (e != ERR_OK)
+		return e;
+	v->seq = l->seq;
+	repeat_meet(&v->repeat, l, line);
+	return ERR_OK;
 }
 
 /* Retention says up to where it removed, before it does. */
@@ -255,10 +272,11 @@ prove(struct verify *v, const struct audit_line *checkpoint)
 
 	memcpy(previous, v->now.from.mac, HASH_LEN);
 	while (at < b->len) {
-		struct held h = held_at(b, at);
+		struct span line;
+		struct held h = held_at(b, at, &line);
 		struct audit_line l;
 
-		must(audit_line_scan(span_of(b->data + at + sizeof(h), h.len), &l) == ERR_OK);
+		must(audit_line_scan(line, &l) == ERR_OK);
 		if (!audit_line_follows(&l, checkpoint->key, previous)) {
 			v->seq =
 			    h.seq - 1; /* the last good one: a header behind it explains nothing */
@@ -291,6 +309,8 @@ static enum err
 on_checkpoint(struct verify *v, const struct audit_line *l, struct span line)
 {
 	struct run done;
+	struct held other;
+	const char *why;
 	enum err e;
 
 	if (!is_signed(v, l))
@@ -313,7 +333,8 @@ on_checkpoint(struct verify *v, const struct audit_line *l, struct span line)
 	v->now.from = (struct audit_mark){ .seq = l->seq, .interval = l->interval + 1 };
 	memcpy(v->now.from.mac, l->mac, HASH_LEN);
 	v->met = v->met || (v->expects && secret_equal(l->mac, HASH_LEN, v->expected, HASH_LEN));
-	return ERR_OK;
+	why = repeat_differs(&v->repeat, &other);
+	return why == NULL ? ERR_OK : bad_copy(v, &other, why); /* of two copies, this is proven */
 }
 
 static enum err
@@ -321,8 +342,11 @@ on_record(struct verify *v, struct span line)
 {
 	struct audit_line l;
 
-	if (audit_line_scan(line, &l) != ERR_OK || l.kind == AUDIT_LINE_SEGMENT)
-		return bad(v, "the line is none of ours");
+	if (audit_line_scan(line, &l) != ERR_OK || l.kind == AUDIT_LINE_SEGMENT) {
+		(void)bad(v, "the line is none of ours");
+		v->zeros = memchr(line.p, '\0', line.len) != NULL;
+		return ERR_AUTH;
+	}
 	if (!is_chain(v, &l))
 		return bad(v, "the record is of another chain");
 	if (l.seq != v->seq + 1)
@@ -434,6 +458,8 @@ struct verify_result
 verify_end(const struct verify *v)
 {
 	struct verify_result r = v->r;
+	struct held where;
+	const char *why = repeat_differs(&v->repeat, &where);
 
 	r.proven_seq = v->now.from.seq;
 	r.last_seq = v->seq;
@@ -444,6 +470,10 @@ verify_end(const struct verify *v)
 		r.bad_line = r.bad_seq = 0;
 		r.bad_segment = 0;
 	}
+	if (why == NULL)
+		why = repeat_missing(&v->repeat, &where);
+	if (r.bad_line == 0 && why != NULL)
+		state_bad(&r, &where, why);
 	r.segments_removed =
 	    r.bad_line == 0 && v->chain[0] != '\0' && r.first_seq > 1 && !v->removal_met;
 	return r;

@@ -1,7 +1,8 @@
 /*
  * verify - reads an audit log and says up to where it is proven; needs the public key alone.
  * Process: keeper (at start), cli.   Owns: nothing.   Secrets: none.
- * Limits: AUDIT_LINE_MAX a line.   Failure: the first bad record, by segment and line.
+ * Limits: AUDIT_LINE_MAX a line, VERIFY_INTERVAL_BYTES_MAX, REPEAT_BYTES_MAX.
+ * Failure: the first bad record, by segment and line.
  *
  * How: between two checkpoints each record carries mac = keyed BLAKE2b(K, previous mac, record). K
  * is fresh for each interval, derived from the keeper's key, and published in the checkpoint that
@@ -18,8 +19,9 @@
 
 /* A segment begins with a signed header: its number, from_seq, the chain value in front of it. So
  * the oldest segments may be gone and the rest still verifies, if a record says that they are; and
- * a segment written after a failed sync says by from_seq which remains at the end of the one before
- * it count no more.
+ * a segment written after a crash or a failed sync says by from_seq which remains at the end of the
+ * one before it count no more, and repeats them: a remaining line that it does not repeat byte for
+ * byte is bad, but for half a line at the end.
  */
 #define VERIFY_INTERVAL_BYTES_MAX (64u << 20) /* between two checkpoints; a longer one is bad */
 
