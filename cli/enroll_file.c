@@ -101,6 +101,9 @@ give_name(const struct enroll_target *t, const char *beside)
 
 	if (r != 0)
 		return cli_fail(CLI_FAILED, "cannot make %s: %s", t->path, strerror(errno));
+	if (sys_sync_folder(t->path) != ERR_OK)
+		return cli_fail(
+		    CLI_FAILED, "cannot sync the folder of %s: %s", t->path, strerror(errno));
 	return CLI_OK;
 }
 

@@ -16,9 +16,9 @@
 
 #define IMPORT_UPSTREAMS_MAX 32
 #define IMPORT_WORKLOADS_MAX 64
-#define IMPORT_FILES_MAX (IMPORT_UPSTREAMS_MAX + IMPORT_WORKLOADS_MAX)
+#define IMPORT_FILES_MAX (IMPORT_UPSTREAMS_MAX + 2 * IMPORT_WORKLOADS_MAX)
 #define IMPORT_FILE_LEN_MAX 65536
-#define IMPORT_NOTE_SIZE 120
+#define IMPORT_NOTE_SIZE 160
 #define IMPORT_OUT_MAX ((size_t)2 * DOTENV_FILE_MAX)
 
 enum import_fate { IMPORT_LEFT = 0, IMPORT_TAKEN };
@@ -48,6 +48,7 @@ struct import_upstream {
 struct import_file {
 	const char *part; /* "upstreams", "policies" */
 	char name[NAME_LEN_MAX + 8];
+	const char *workload; /* "policies": whose */
 	struct buf text;
 };
 
@@ -89,6 +90,12 @@ enum cli_exit import_find_upstreams(
 enum cli_exit import_compose_files(const struct cli *c, struct import *im) NODISCARD; /* files */
 enum cli_exit import_compose_out(struct import *im) NODISCARD;			      /* out */
 
+/* Beside each policy among the files: what rules, compiled with it, decide. */
+enum cli_exit import_compose_expect(struct import *im, const struct rules *rules) NODISCARD;
+
+/* There is room for all that a plan can need. */
+struct import_file *import_file_new(
+    struct import *im, const char *part, const char *stem, const char *ending);
 struct import_upstream *import_upstream(struct import *im, const char *name); /* NULL: none */
 struct span import_value(const struct import *im, const struct import_item *it);
 

@@ -23,9 +23,9 @@ struct placed { /* a file */
 
 struct stored { /* a secret */
 	const char *name;
-	bool staged;   /* it existed: the version waits to be promoted */
-	bool promoted; /* and was */
 	uint32_t version;
+	uint32_t before; /* the active one until then; not 0: version waits to be promoted */
+	bool promoted;	 /* and was */
 };
 
 struct apply {
@@ -64,6 +64,22 @@ find_row(const json_t *reply, const char *name)
 	return NULL;
 }
 
+static enum cli_exit
+check_workloads(const struct apply *a)
+{
+	for (uint32_t i = 0; i < a->im->workload_count; i++) {
+		const char *name = a->im->workloads[i];
+		const json_t *row = find_row(a->workloads, name);
+
+		if (row != NULL && strcmp(admin_text(row, "state"), "revoked") == 0)
+			return cli_fail(CLI_FAILED,
+			    "the workload \"%s\" was revoked, and what is imported for it could "
+			    "not be used; add it anew (sidekey workload add %s), or name another",
+			    name, name);
+	}
+	return CLI_OK;
+}
+
 /* Asks all that can be refused before anything is changed. */
 static enum cli_exit
 check_broker(struct apply *a)
@@ -72,6 +88,8 @@ check_broker(struct apply *a)
 
 	if (x == CLI_OK)
 		x = admin_get(a->c, "workloads", &a->workloads);
+	if (x == CLI_OK)
+		x = check_workloads(a);
 	if (x == CLI_OK)
 		x = link_open(a->c, &a->link);
 	for (uint32_t i = 0; i < a->im->env.count && x == CLI_OK; i++) {
@@ -149,10 +167,10 @@ store_value(struct apply *a, const struct import_item *it)
 	AUTO(buf_wipe) struct buf body = BUF_MAX(SECRET_LEN_MAX + 512);
 	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
 	const json_t *row = find_row(a->secrets, it->secret);
-	bool staged = row != NULL && admin_number(row, "active_version") != 0;
-	uint8_t flags = (uint8_t)(row == NULL ? SECRET_PUT_NEW
-				  : staged    ? SECRET_PUT_ROTATE | SECRET_PUT_STAGED
-					      : SECRET_PUT_ROTATE);
+	uint32_t before = row == NULL ? 0 : (uint32_t)admin_number(row, "active_version");
+	uint8_t flags = (uint8_t)(row == NULL	? SECRET_PUT_NEW
+				  : before != 0 ? SECRET_PUT_ROTATE | SECRET_PUT_STAGED
+						: SECRET_PUT_ROTATE);
 	struct wire_writer w = link_begin(&a->link, &body);
 	struct wire_reader r;
 	enum cli_exit x;
@@ -167,7 +185,7 @@ store_value(struct apply *a, const struct import_item *it)
 	r = wire_read(buf_span(&reply.body));
 	version = wire_u32(&r);
 	a->stored[a->stored_count++] =
-	    (struct stored){ .name = it->secret, .staged = staged, .version = version };
+	    (struct stored){ .name = it->secret, .version = version, .before = before };
 	return link_done(&r);
 }
 
@@ -204,6 +222,9 @@ place_file(struct placed *p)
 	if (sys_rename(from, p->path) != 0)
 		return cli_fail(CLI_FAILED, "cannot make %s: %s", p->path, strerror(errno));
 	p->stage = STAGE_DONE;
+	if (sys_sync_folder(p->path) != ERR_OK)
+		return cli_fail(
+		    CLI_FAILED, "cannot sync the folder of %s: %s", p->path, strerror(errno));
 	return CLI_OK;
 }
 
@@ -269,7 +290,7 @@ promote_values(struct apply *a)
 	enum cli_exit x = CLI_OK;
 
 	for (uint32_t i = 0; i < a->stored_count && x == CLI_OK; i++) {
-		if (!a->stored[i].staged)
+		if (a->stored[i].before == 0)
 			continue;
 		x = change_secret(a, &a->stored[i], "promote", a->stored[i].version, false);
 		a->stored[i].promoted = x == CLI_OK;
@@ -312,11 +333,14 @@ undo_file(const struct placed *p)
 static bool
 undo_value(const struct apply *a, const struct stored *s)
 {
-	bool good = true;
-
-	if (s->promoted)
-		good = change_secret(a, s, "rollback", 0, true) == CLI_OK; /* to the one before */
-	return change_secret(a, s, "destroy", s->version, true) == CLI_OK && good;
+	/* While it is the active one it stays: a workload that has only that is better off. */
+	if (s->promoted && change_secret(a, s, "rollback", s->before, true) != CLI_OK) {
+		cli_warn("version %u of the secret %s is still active; before the import it was "
+			 "%u: sidekey secret rollback %s --to %u",
+		    s->version, s->name, s->before, s->name, s->before);
+		return false;
+	}
+	return change_secret(a, s, "destroy", s->version, true) == CLI_OK;
 }
 
 static void

@@ -56,15 +56,15 @@ has_needs(const char *upstream)
 	return false;
 }
 
-static struct import_file *
-new_file(struct import *im, const char *part, const char *stem)
+struct import_file *
+import_file_new(struct import *im, const char *part, const char *stem, const char *ending)
 {
 	struct import_file *f = &im->files[im->file_count++];
 	char name[sizeof(f->name)];
 
 	must(im->file_count <= IMPORT_FILES_MAX);
 	f->part = part;
-	(void)snprintf(name, sizeof(name), "%s.yaml", stem);
+	(void)snprintf(name, sizeof(name), "%s%s", stem, ending);
 	memcpy(f->name, name, sizeof(f->name));
 	f->text = (struct buf)BUF_MAX(IMPORT_FILE_LEN_MAX);
 	return f;
@@ -147,7 +147,7 @@ compose_upstream(struct import *im, const struct import_upstream *u)
 		    "the upstream \"%s\" does not set all variables of %s that hold its key; "
 		    "add them to env: in its file as \"{placeholder}\"",
 		    u->name, im->path);
-	f = new_file(im, "upstreams", u->name);
+	f = import_file_new(im, "upstreams", u->name, ".yaml");
 	e = buf_printf(&f->text, WRITTEN_BY "upstream: %s\nlike: %s\n", u->name, u->name);
 	if (e == ERR_OK && u->url[0] != '\0')
 		e = buf_printf(&f->text, "url: \"%s\"\n", u->url);
@@ -223,7 +223,8 @@ compose_policy(struct import *im, const char *workload)
 
 	if (x != CLI_OK || im->without_rules == im->upstream_count)
 		return x;
-	f = new_file(im, "policies", name);
+	f = import_file_new(im, "policies", name, ".yaml");
+	f->workload = workload;
 	e = buf_printf(&f->text,
 	    WRITTEN_BY
 	    "# What this workload may ask of each upstream; all else is refused. After a change: "
@@ -250,11 +251,10 @@ check_absent(const struct cli *c, const struct import_file *f)
 }
 
 static enum cli_exit
-compile_all(const struct cli *c, const struct import *im)
+compile_all(const struct cli *c, const struct import *im, struct rules **ret_rules)
 {
 	struct policyc_file extra[IMPORT_FILES_MAX] = { { .part = NULL } };
 	struct policyc_errors *errors = calloc(1, sizeof(*errors));
-	AUTO(rules_freep) struct rules *rules = NULL;
 	enum cli_exit x = CLI_OK;
 	enum err e = errors == NULL ? ERR_NOMEM : ERR_OK;
 
@@ -263,7 +263,7 @@ compile_all(const struct cli *c, const struct import *im)
 			.name = im->files[i].name,
 			.text = buf_span(&im->files[i].text) };
 	if (e == ERR_OK)
-		e = policyc_compile_with(c->config_dir, extra, im->file_count, &rules, errors);
+		e = policyc_compile_with(c->config_dir, extra, im->file_count, ret_rules, errors);
 	if (e != ERR_OK)
 		x = errors != NULL && errors->count > 0 ? compiled_errors(c, errors)
 							: cli_fail_err(e, c->config_dir);
@@ -274,6 +274,7 @@ compile_all(const struct cli *c, const struct import *im)
 enum cli_exit
 import_compose_files(const struct cli *c, struct import *im)
 {
+	AUTO(rules_freep) struct rules *rules = NULL;
 	enum cli_exit x = CLI_OK;
 
 	for (uint32_t i = 0; i < im->upstream_count && x == CLI_OK; i++) {
@@ -282,7 +283,11 @@ import_compose_files(const struct cli *c, struct import *im)
 	}
 	for (uint32_t i = 0; i < im->workload_count && x == CLI_OK; i++)
 		x = compose_policy(im, im->workloads[i]);
+	if (x == CLI_OK)
+		x = compile_all(c, im, &rules);
+	if (x == CLI_OK)
+		x = import_compose_expect(im, rules);
 	for (uint32_t i = 0; i < im->file_count && x == CLI_OK; i++)
 		x = check_absent(c, &im->files[i]);
-	return x == CLI_OK ? compile_all(c, im) : x;
+	return x;
 }

@@ -66,13 +66,40 @@ recognise(const struct import *im, struct import_item *it)
 	return CLI_OK;
 }
 
+/* ${VAR} or $VAR, also with a message or an empty default: no part of a key stands here. */
+static bool
+only_refers(struct span value)
+{
+	static const char *const ends[] = { "", ":-", "-" };
+	bool braces = value.len > 3 && value.p[1] == '{' && value.p[value.len - 1] == '}';
+	size_t at = braces ? 2 : 1, end = braces ? value.len - 1 : value.len;
+	struct span rest;
+
+	if (value.len < 2 || value.p[0] != '$')
+		return false;
+	while (at < end && (isalnum(value.p[at]) || value.p[at] == '_'))
+		at++;
+	rest = span_of(value.p + at, end - at);
+	if (braces && (span_starts(rest, ":?") || span_starts(rest, "?")))
+		return true;
+	for (size_t i = 0; i < COUNT(ends); i++)
+		if (span_eq_str(rest, ends[i]))
+			return braces || i == 0;
+	return false;
+}
+
 static void
 note_left(const struct import *im, struct import_item *it)
 {
 	struct span name = it->entry->name, value = import_value(im, it);
+	bool known = recognise_name(name) != NULL || recognise_suspicious(name, value);
 
-	if (it->entry->refers && recognise_suspicious(name, value))
+	if (it->entry->refers && known && only_refers(value))
 		(void)snprintf(it->note, sizeof(it->note), "refers to another variable");
+	else if (it->entry->refers && known)
+		(void)snprintf(it->note, sizeof(it->note),
+		    "WARNING: looks like a secret, but has a $ that some readers fill in; if it "
+		    "is meant as it stands, put it in single quotes");
 	else if (recognise_url_password(value))
 		(void)snprintf(
 		    it->note, sizeof(it->note), "WARNING: holds a password inside a URL");
@@ -91,8 +118,9 @@ check_taken(const struct import *im, const struct import_item *it)
 	const char *why = NULL;
 
 	if (it->entry->refers)
-		why =
-		    "refers to another variable; only a value that stands in the file can be taken";
+		why = "has a $ that some readers fill in with another variable; only a value that "
+		      "stands in the file can be taken: if it is meant as it stands, put it in "
+		      "single quotes";
 	else if (value.len == 0)
 		why = "is empty";
 	else if (value.len > SECRET_LEN_MAX)

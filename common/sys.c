@@ -226,8 +226,8 @@ write_beside(const char *path, struct span contents, mode_t mode)
 	return ERR_OK;
 }
 
-static enum err
-sync_folder(const char *path)
+enum err
+sys_sync_folder(const char *path)
 {
 	char copy[4096];
 	AUTO(sys_closep) int fd = -1;
@@ -258,5 +258,5 @@ sys_replace_file(const char *path, struct span contents, mode_t mode)
 		errno = saved;
 		return e;
 	}
-	return sync_folder(path);
+	return sys_sync_folder(path);
 }

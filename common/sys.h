@@ -43,6 +43,9 @@ enum err sys_write_all(int fd, const void *p, size_t len) NODISCARD;
  * ERR_NOT_FOUND, ERR_LIMIT, ERR_IO, ERR_DENIED for a pipe. */
 struct buf;
 enum err sys_read_file(const char *path, struct buf *ret) NODISCARD; /* at most ret->max */
+/* The folder that holds path: a new name in it outlives a power cut only then. ERR_IO, ERR_LIMIT.
+ */
+enum err sys_sync_folder(const char *path) NODISCARD;
 /* Writes beside it, syncs, renames over, syncs the directory. mode is exact, whatever the umask. */
 enum err sys_replace_file(const char *path, struct span contents, mode_t mode) NODISCARD;
 

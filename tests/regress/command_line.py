@@ -5,8 +5,10 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -163,6 +165,11 @@ def import_whole(t, b):
     t.ok(b.json("secret", "show", "stripe-key")["exposed"], "and marked exposed")
     t.is_(b.json("policy", "explain", "team/bot", "anthropic", "POST", "/v1/messages")["verdict"], "allow", "the policy allows what clients need")
     t.ok(b.json("status")["workloads"] == 2, "the workloads are known")
+    expect = open(f"{b.conf}/policies/team.bot.expect").read()
+    t.ok("\nallow team/bot anthropic POST /v1/messages\n" in expect and "\ndeny team/bot anthropic DELETE /v1/messages not_allowed\n" in expect,
+         "beside each policy stands what it decides", expect)
+    p = b.cli("policy", "test")
+    t.ok("in 2 files, 0 wrong" in p.stderr + p.stdout, "and policy test finds it so", p.stderr)
     p = b.cli("import", "env", env, "--workload", "agent", check=False)
     t.ok(p.returncode == 1 and "already" in p.stderr and CANARY not in p.stderr, "a second import is refused", p.stderr)
     put_file(b, "stack/.env", ENV.replace(CANARY, CANARY + "2"))
@@ -197,6 +204,75 @@ def import_nothing(t, b):
     t.is_(b.cli("secret", "show", "github-token", "--reveal").stdout, OTHER, "the same import works afterwards")
 
 
+def import_revoked(t, b):
+    b.workload("gone")
+    b.cli("workload", "revoke", "gone")
+    env = put_file(b, "gone/.env", f"BRAVE_API_KEY=BSACANARY0123456789canary\nOPENAI_API_KEY=sk-proj-$CANARY0123456789\n")
+    own(b, f"{b.dir}/gone")
+    before = sorted(os.listdir(f"{b.conf}/policies"))
+    p = b.cli("import", "env", env, "--workload", "new,gone", check=False)
+    t.ok(p.returncode == 1 and '"gone" was revoked' in p.stderr and "sidekey workload add gone" in p.stderr, "for a revoked workload: refused, with the next step", p.stderr)
+    t.is_((sorted(os.listdir(f"{b.conf}/policies")), os.listdir(f"{b.dir}/gone")), (before, [".env"]), "and nothing was written")
+    t.ok(b.cli("secret", "show", "brave-api-key", check=False).returncode == 3 and '"new"' not in b.cli("--json", "workload", "list").stdout, "nor stored")
+    b.cli("workload", "add", "gone")
+    p = b.cli("import", "env", env, "--workload", "new,gone")
+    t.ok("OPENAI_API_KEY (line 2) stays in" in p.stderr and "single quotes" in p.stderr and "CANARY" not in p.stderr, "what has a $ stays, and that is said", p.stderr)
+
+
+class Failing:
+    """The admin socket, but the Nth request whose path ends so is answered with 500."""
+
+    def __init__(self, b, path, nth):
+        self.real, self.path, self.left = f"{b.run}/admin.sock", path, nth
+        self.dir = f"{b.dir}/run-failing"
+        os.mkdir(self.dir)
+        os.link(f"{b.run}/keeper.sock", f"{self.dir}/keeper.sock")
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.bind(f"{self.dir}/admin.sock")
+        self.sock.listen()
+        own(b, self.dir)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            conn = self.sock.accept()[0]
+            threading.Thread(target=self.relay, args=(conn,), daemon=True).start()
+
+    def relay(self, conn):
+        up = socket.socket(socket.AF_UNIX)
+        up.connect(self.real)
+        while True:
+            for s in select.select([conn, up], [], [])[0]:
+                data = s.recv(65536)
+                if not data:
+                    conn.close()
+                    up.close()
+                    return
+                if s is conn and self.path in data.split(b"\r\n")[0]:
+                    self.left -= 1
+                    if self.left == 0:
+                        conn.sendall(b"HTTP/1.1 500 x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+                        continue
+                (up if s is conn else conn).sendall(data)
+
+
+def import_half_promoted(t, b):
+    """The last steps fail one by one: the secret that was rotated already goes back to the version that it had."""
+    env = put_file(b, "half/.env", f"ANTHROPIC_API_KEY={CANARY}5\nGITHUB_TOKEN={OTHER}5\n")
+    own(b, f"{b.dir}/half")
+    b.cli("secret", "rotate", "anthropic-api-key", stdin="newest-of-one-0123")
+    b.cli("secret", "rollback", "anthropic-api-key")
+    was = [b.json("secret", "show", n)["active_version"] for n in ("anthropic-api-key", "github-token")]
+    failing = Failing(b, b"/promote ", 2)
+    p = b.cli("--run-dir", failing.dir, "import", "env", env, "--workload", "half", check=False)
+    t.ok(p.returncode == 1 and "exists already" in p.stderr, "without --force: refused", p.stderr)
+    p = b.cli("--run-dir", failing.dir, "import", "env", env, "--workload", "half", "--force", check=False)
+    t.ok(p.returncode == 1 and "taken back" in p.stderr and "not all" not in p.stderr, "the second promotion fails: taken back", p.stderr)
+    t.is_([b.json("secret", "show", n)["active_version"] for n in ("anthropic-api-key", "github-token")], was, "both secrets are at the version that they had")
+    t.is_([r["state"] for r in map(json.loads, b.cli("--json", "secret", "history", "anthropic-api-key").stdout.splitlines()) if r["version"] > was[0] + 1], ["destroyed"], "the new value is gone")
+    t.is_(os.listdir(f"{b.dir}/half"), [".env"], "no file was left")
+
+
 def audit(t, b):
     p = b.cli("audit", "verify")
     t.ok("anchor:" in p.stdout, "verify asks the broker", p.stdout)
@@ -220,7 +296,7 @@ def audit(t, b):
 def main(t):
     with broker.Broker() as b:
         b.start()
-        for part in (exit_codes, values, prompt, import_whole, import_nothing, audit):
+        for part in (exit_codes, values, prompt, import_whole, import_nothing, import_revoked, import_half_promoted, audit):
             part(t, b)
         t.ok("CANARY" not in b.log() and "value-of" not in b.log(), "no value in the log")
 

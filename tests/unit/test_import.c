@@ -102,12 +102,14 @@ allows(const struct run *r, const char *workload, const char *upstream, const ch
 	AUTO(rules_freep) struct rules *rules = NULL;
 	static struct policyc_errors errors;
 	const char *target = strchr(request, ' ') + 1;
+	size_t count = 0;
 
 	for (uint32_t i = 0; i < r->im.file_count; i++)
-		extra[i] = (struct policyc_file){ .part = r->im.files[i].part,
-			.name = r->im.files[i].name,
-			.text = buf_span(&r->im.files[i].text) };
-	must(policyc_compile_with(dir, extra, r->im.file_count, &rules, &errors) == ERR_OK);
+		if (strstr(r->im.files[i].name, ".expect") == NULL)
+			extra[count++] = (struct policyc_file){ .part = r->im.files[i].part,
+				.name = r->im.files[i].name,
+				.text = buf_span(&r->im.files[i].text) };
+	must(policyc_compile_with(dir, extra, count, &rules, &errors) == ERR_OK);
 	return match_request(rules, span_str(workload), span_str(upstream),
 		   span_of(request, (size_t)(target - 1 - request)), span_str(target), false)
 		   .verdict == VERDICT_ALLOW;
@@ -150,6 +152,13 @@ test_usual(void)
 		!allows(&r, "agent", "github", "DELETE /repos/a/b"),
 	    "github for reading, without its secrets");
 	ok(file(&r, "policies", "team.bot.yaml") != NULL, "a policy's name is one segment");
+	ok(file_has(file(&r, "policies", "team.bot.expect"),
+	       "\nallow team/bot anthropic GET /v1/models/x\n") &&
+		file_has(file(&r, "policies", "agent.expect"),
+		    "\ndeny agent anthropic DELETE /v1/messages not_allowed\n") &&
+		file_has(file(&r, "policies", "agent.expect"),
+		    "\ndeny agent github GET /x/secrets/x denied_by_rule\n"),
+	    "each has beside it what it decides");
 	import_wipe(&r.im);
 }
 
@@ -206,6 +215,57 @@ test_address(void)
 		    "url: \"https://acme.openai.azure.com\""),
 	    "the customer's host");
 	import_wipe(&r.im);
+}
+
+/* Values with a $: taken only where every reader sees the same. */
+static void
+test_dollar(void)
+{
+	static const char *const words[] = { "--workload", "a", NULL };
+	static const struct {
+		const char *what, *line, *note; /* note NULL: taken */
+	} cases[] = {
+		{ "a key in single quotes", "OPENAI_API_KEY='abc$def-0123456789'", NULL },
+		{ "a $ that nobody fills in", "OPENAI_API_KEY=abc$9ef-0123456789", NULL },
+		{ "an escaped one", "OPENAI_API_KEY=\"abc\\$def-0123456789\"", NULL },
+		{ "a known name", "OPENAI_API_KEY=abc$def-0123456789", "WARNING" },
+		{ "a known name in double quotes", "OPENAI_API_KEY=\"abc$def-0123456789\"",
+		    "WARNING" },
+		{ "a known shape", "X=" GHP "$a", "WARNING" },
+		{ "a name that sounds so", "MY_PASSWORD=pa${ss-0123456789", "WARNING" },
+		{ "a part of it only", "MY_PASSWORD=${A}0123456789", "WARNING" },
+		{ "nothing but a reference", "OPENAI_API_KEY=${OTHER}", "refers" },
+		{ "with an empty default", "OPENAI_API_KEY=${OTHER:-}", "refers" },
+		{ "with a message", "OPENAI_API_KEY=${OTHER:?is missing}", "refers" },
+		{ "with a default that is a key", "OPENAI_API_KEY=${OTHER:-abc-0123456789}",
+		    "WARNING" },
+		{ "two of them", "OPENAI_API_KEY=${A}-${B}", "WARNING" },
+		{ "without braces", "OPENAI_API_KEY=$OTHER_KEY", "refers" },
+		{ "an ordinary variable", "PROMPT=a$b", "" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char text[256], name[32];
+		struct run r;
+		const struct import_item *it;
+
+		(void)snprintf(
+		    text, sizeof(text), "ANTHROPIC_API_KEY=" ANT "\n%s\n", cases[i].line);
+		(void)snprintf(
+		    name, sizeof(name), "%.*s", (int)strcspn(cases[i].line, "="), cases[i].line);
+		must(plan(&r, text, words) == CLI_OK);
+		it = item(&r, name);
+		ok(cases[i].note == NULL
+			? it->fate == IMPORT_TAKEN
+			: it->fate == IMPORT_LEFT &&
+			      (cases[i].note[0] == '\0'
+				      ? it->note[0] == '\0'
+				      : strstr(it->note, cases[i].note) == it->note),
+		    "$: %s", cases[i].what);
+		if (cases[i].note != NULL && cases[i].note[0] == 'W')
+			ok(strstr(it->note, "single quotes") != NULL, "and what to do");
+		import_wipe(&r.im);
+	}
 }
 
 static const struct {
@@ -332,6 +392,7 @@ main(void)
 	test_usual();
 	test_take();
 	test_address();
+	test_dollar();
 	test_refused();
 	test_existing();
 	remove_text(".env");
