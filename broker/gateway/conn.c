@@ -443,7 +443,7 @@ conn_new(struct gateway *g, int fd)
 		return NULL;
 	}
 	c->gw = g;
-	c->in = (struct buf)BUF_MAX(HTTP1_HEAD_MAX + 2 * IO_BLOCK);
+	c->in = (struct buf)BUF_MAX(HTTP1_HEAD_MAX + IO_BLOCK);
 	deadline_init(&c->deadlines, g->loop, on_deadline, c);
 	return c;
 }

@@ -13,6 +13,9 @@
 #define ENROLL_KEY_LEN 32
 #define EDGE_QUEUE_MAX 65536
 
+/* Any reply that is taken can also be passed on, with a head of our own. */
+_Static_assert(CONTROL_REPLY_MAX + HTTP1_HEAD_MAX <= STREAM_OUT_MAX, "a reply fits a stream");
+
 struct control_exchange {
 	struct ask ask;
 	struct body up, down;

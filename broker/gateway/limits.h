@@ -55,7 +55,7 @@
 
 /* Control requests (all but /p/). Beyond it 413, 504 or 502. */
 #define CONTROL_BODY_MAX 65536
-#define CONTROL_REPLY_MAX (256u << 10)
+#define CONTROL_REPLY_MAX (160u << 10)
 #define CONTROL_MS 15000
 
 /* Without a keeper; longer than its restart may take (10 s). Beyond it the gateway ends. */

@@ -240,7 +240,7 @@ body_from_client(struct conn *c)
 static bool
 may_look_ahead(const struct conn *c)
 {
-	return !c->stream.eof && c->in.len + IO_BLOCK <= c->in.max;
+	return !c->stream.eof && c->in.len < IO_BLOCK;
 }
 
 /* The request is complete: what still comes is the next one, or the client's end. */
@@ -252,7 +252,7 @@ look_ahead(struct conn *c)
 
 	if (!may_look_ahead(c))
 		return STEP_NONE;
-	e = stream_read(&c->stream, c->gw->block, IO_BLOCK, &len);
+	e = stream_read(&c->stream, c->gw->block, IO_BLOCK - c->in.len, &len);
 	if (e == ERR_OK) {
 		e = buf_append(&c->in, c->gw->block, len);
 		secret_wipe(c->gw->block, len);

@@ -14,6 +14,7 @@ from harness import broker, oracle, stage, tap, upstream, workload  # noqa: E402
 
 STRANGERS = 600  # more than a gateway keeps of those that did not show who they are
 RATE, CONCURRENT = 40, 6
+AHEAD = 100
 hold = threading.Event()
 
 
@@ -143,6 +144,28 @@ def slow_clients(t, s):
     hold.clear()
 
 
+def look_ahead(t, s):
+    """Streams under way whose clients send request after request behind them: how much of that each costs the gateway."""
+    hold.clear()
+    gateway = s.b.pids()["gateway"][0]
+    conns = [s.w.connect() for _ in range(AHEAD)]
+    for c in conns:
+        c.send("GET /p/anthropic/hold HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n")
+        c.head()
+    before = oracle.rss_kib(gateway)
+    for c in conns:
+        c.sock.settimeout(0.02)
+        try:
+            c.sock.sendall(b"GET /p/anthropic/v1/x HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n" * 8000)
+        except (TimeoutError, socket.timeout):
+            pass
+    grown = (oracle.rss_kib(gateway) - before) / AHEAD
+    t.ok(grown < 36 or oracle.SANITIZED, "what a client sends ahead costs no more than one block and one record", f"{grown:.0f} KiB a connection")
+    for c in conns:
+        c.sock.close()
+    hold.set()
+
+
 def flood(t, s):
     """One workload as fast as it can, on 16 connections, allowed and refused in turn."""
     end, codes = threading.Event(), collections.Counter()
@@ -255,7 +278,7 @@ def overload(t, s):
 
 def main(t):
     with Scene() as s:
-        for part in (strangers, slow_clients, flood, limits, several_policies, concurrent_limit, overload):
+        for part in (look_ahead, strangers, slow_clients, flood, limits, several_policies, concurrent_limit, overload):
             part(t, s)
         p = s.b.cli("audit", "verify", check=False)
         t.is_(p.returncode, 0, "the log verifies")
