@@ -102,6 +102,7 @@ record(struct keeper *k, const char *event, const struct instance *i, const stru
 struct side_effects {
 	struct enrollment *used;     /* single-use: gone */
 	struct instance *superseded; /* the cap was reached: the oldest ends */
+	uint64_t superseded_seq;     /* as this record says */
 	struct instance *forgotten;  /* long ended */
 	int64_t now_s;
 };
@@ -110,6 +111,7 @@ static enum err
 plan(struct keeper *k, struct enrollment *en, struct side_effects *s, struct txn *t)
 {
 	struct instance ended;
+	enum err e;
 
 	s->now_s = keeper_now_s(k);
 	s->forgotten = identity_forgettable(en->workload);
@@ -126,7 +128,10 @@ plan(struct keeper *k, struct enrollment *en, struct side_effects *s, struct txn
 	ended = *s->superseded;
 	ended.ended_s = s->now_s;
 	identity_instance_row(t, &ended);
-	return record(k, "enroll_superseded", s->superseded, &s->superseded->current);
+	e = record(k, "enroll_superseded", s->superseded, &s->superseded->current);
+	if (e == ERR_OK)
+		s->superseded_seq = k->deed_seq;
+	return e;
 }
 
 static void
@@ -164,6 +169,8 @@ commit_first(struct keeper *k, struct enrollment *en, struct instance *i)
 		e = record(k, "enroll", i, &i->current);
 	if (e == ERR_OK)
 		e = keeper_commit(k, &t);
+	if (e != ERR_OK && s.superseded_seq != 0) /* keeper_commit() says it of the other one */
+		keeper_record_not_done(k, s.superseded_seq, e);
 	if (e != ERR_OK)
 		return e;
 	apply(k, &s);

@@ -127,7 +127,10 @@ keeper_record(struct keeper *k, const struct audit_record *r, uint64_t *ret_seq)
 {
 	enum err e = k->audit_failing ? ERR_IO : append(k, r, ret_seq);
 
-	return e == ERR_OK ? ERR_OK : ERR_IO; /* whatever the reason: no record, no deed */
+	if (e != ERR_OK)
+		return ERR_IO; /* whatever the reason: no record, no deed */
+	k->deed_seq = *ret_seq;
+	return ERR_OK;
 }
 
 void
@@ -161,19 +164,16 @@ keeper_tell_revision(struct keeper *k)
 		(void)!synced(k, audit_tell_revision(k->audit, keeper_now_s(k)));
 }
 
-static void
-record_not_done(struct keeper *k, enum err e)
+void
+keeper_record_not_done(struct keeper *k, uint64_t of, enum err e)
 {
-	struct audit_record r = {
-		.event = "not_done", .of = audit_seq(k->audit), .detail = span_str(err_name(e))
-	};
+	struct audit_record r = { .event = "not_done", .of = of, .detail = span_str(err_name(e)) };
 
 	keeper_record_fact(k, &r);
 }
 
-/* Behind the transaction. */
-static enum err
-committed(struct keeper *k, enum err e)
+enum err
+keeper_committed(struct keeper *k, enum err e)
 {
 	if (e == ERR_IO)
 		log_fatal("the store cannot be written; it is read anew at the next start");
@@ -187,16 +187,16 @@ keeper_commit_plain(struct keeper *k, struct txn *t)
 {
 	if (keeper_sync(k) != ERR_OK)
 		return ERR_IO;
-	return committed(k, txn_commit(t, k->kv, audit_durable_seq(k->audit)));
+	return keeper_committed(k, txn_commit(t, k->kv, audit_durable_seq(k->audit)));
 }
 
-static enum err
-deed_done(struct keeper *k, enum err e)
+enum err
+keeper_deed_done(struct keeper *k, enum err e)
 {
 	if (e == ERR_OK)
 		keeper_tell_revision(k);
 	else
-		record_not_done(k, e);
+		keeper_record_not_done(k, k->deed_seq, e);
 	return e;
 }
 
@@ -206,12 +206,12 @@ keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count)
 	enum err e = keeper_sync(k);
 
 	if (e == ERR_OK)
-		e = committed(k, kv_commit(k->kv, ops, count, audit_durable_seq(k->audit)));
-	return deed_done(k, e);
+		e = keeper_committed(k, kv_commit(k->kv, ops, count, audit_durable_seq(k->audit)));
+	return keeper_deed_done(k, e);
 }
 
 enum err
 keeper_commit(struct keeper *k, struct txn *t)
 {
-	return deed_done(k, keeper_commit_plain(k, t));
+	return keeper_deed_done(k, keeper_commit_plain(k, t));
 }

@@ -53,6 +53,7 @@ struct keeper {
 	bool sealed, audit_failing, clock_ahead;
 	bool files_known; /* admin has said in this life whether the files' rules are good */
 	struct timer retry, tick, lazy_sync, rekey;
+	enum err rekey_stalled; /* why its last step failed */
 	/* Asks sidekeyd for the death of a gateway; NULL where nobody supervises. */
 	void (*kill_gateway)(uint8_t index, void *arg);
 	void *kill_arg;
@@ -60,6 +61,7 @@ struct keeper {
 	/* all below: only while unsealed */
 	struct keyring *ring;
 	struct audit *audit;
+	uint64_t deed_seq;  /* of the last record of something about to happen */
 	uint64_t first_seq; /* of this life: what is older was decided before a restart or a seal */
 	struct ca *ca;
 	struct secret *hash_key, *placeholder_key;
@@ -110,6 +112,11 @@ void keeper_tell_revision(struct keeper *k);
  * ("not_done"). */
 enum err keeper_commit(struct keeper *k, struct txn *t) NODISCARD;
 enum err keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count) NODISCARD;
+/* Their parts, for what is no transaction of rows: behind the store's, and behind all of it. */
+enum err keeper_committed(struct keeper *k, enum err e) NODISCARD;
+enum err keeper_deed_done(struct keeper *k, enum err e) NODISCARD;
+/* What record of says did not happen. */
+void keeper_record_not_done(struct keeper *k, uint64_t of, enum err e);
 /* The same for rows that no record speaks of: nothing that anybody decided. */
 enum err keeper_commit_plain(struct keeper *k, struct txn *t) NODISCARD;
 

@@ -40,6 +40,23 @@ ops_seal(struct ask *a)
 	return ERR_OK;
 }
 
+/* It goes on by itself, also after an error. */
+static enum err
+rekey_running(struct ask *a)
+{
+	unsigned long long left = kv_rekey_left(a->keeper->kv);
+	enum err why = a->keeper->rekey_stalled;
+
+	if (why == ERR_OK)
+		return ask_refuse(a, ERR_CONFLICT, "rekey_running",
+		    "wait; `sidekey status` counts down",
+		    "a rekey is under way, %llu records are left", left);
+	return ask_refuse(a, ERR_CONFLICT, "rekey_running",
+	    why == ERR_LIMIT ? "free some space on the disk; it goes on by itself within a second"
+			     : "it is tried each second; look at the broker's log",
+	    "a rekey is under way and waits (%s), %llu records are left", err_name(why), left);
+}
+
 enum err
 ops_rekey(struct ask *a)
 {
@@ -51,13 +68,8 @@ ops_rekey(struct ask *a)
 	if (wire_done(&a->in) != ERR_OK)
 		return ERR_PROTO;
 	if (kv_rekey_left(k->kv) != 0)
-		return ask_refuse(a, ERR_CONFLICT, "rekey_running",
-		    "wait; `sidekey status` counts down",
-		    "a rekey is under way, %llu records are left",
-		    (unsigned long long)kv_rekey_left(k->kv));
+		return rekey_running(a);
 	e = keeper_record(k, &r, &seq);
-	if (e == ERR_OK)
-		e = keeper_sync(k);
 	if (e == ERR_OK)
 		e = rekey_start(k);
 	if (e != ERR_OK)

@@ -13,7 +13,9 @@
 
 #define REKEY_RECORDS 64
 #define REKEY_STEP_MS 10
+#define REKEY_RETRY_MS 1000 /* after a step that failed */
 
+/* As keeper_commit(), behind the record. */
 enum err rekey_start(struct keeper *k) NODISCARD;
 void rekey_resume(struct keeper *k); /* after unsealing: goes on with what was left */
 

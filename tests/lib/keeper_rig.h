@@ -548,21 +548,29 @@ rig_status(void)
 	return s;
 }
 
-/* How often text stands in the audit log's newest segment, as it is on disk now. */
+/* The audit log as it is on disk now, all segments, as one string. */
+static inline char *
+rig_audit_text(struct buf *log)
+{
+	for (int segment = 1; segment < 20; segment++) {
+		char path[256];
+
+		(void)snprintf(path, sizeof path, "%s/audit/%08d.jsonl", rig.state, segment);
+		if (sys_read_file(path, log) == ERR_NOT_FOUND)
+			break;
+	}
+	must(buf_append_byte(log, 0) == ERR_OK);
+	return (char *)log->data;
+}
+
+/* How often text stands in it. */
 static inline int
 rig_audit_count(const char *text)
 {
 	AUTO(buf_wipe) struct buf log = BUF_MAX(64u << 20);
 	int n = 0;
 
-	for (int segment = 1; segment < 20; segment++) {
-		char path[256];
-
-		(void)snprintf(path, sizeof path, "%s/audit/%08d.jsonl", rig.state, segment);
-		if (sys_read_file(path, &log) == ERR_NOT_FOUND)
-			break;
-	}
-	must(buf_append_byte(&log, 0) == ERR_OK);
+	(void)rig_audit_text(&log);
 	for (const char *p = (const char *)log.data; (p = strstr(p, text)) != NULL; p++)
 		n++;
 	return n;

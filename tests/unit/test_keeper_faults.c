@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "broker/keeper/store/kv_state.h"
 #include "tests/lib/keeper_rig.h"
 #include "tests/lib/tap.h"
 
@@ -73,6 +74,99 @@ test_full_disk(void)
 		identity_workload(&rig.k->identity, "agent")->last_seen_s > 0,
 	    "last uses are known, too");
 	ok(rig_request_ended(serial, "api", "GET").allowed, "and so does the store");
+}
+
+/* The last record of that event. */
+static unsigned long long
+seq_of(const char *event)
+{
+	AUTO(buf_wipe) struct buf log = BUF_MAX(64u << 20);
+	unsigned long long seq = 0;
+	char text[80];
+
+	(void)snprintf(text, sizeof text, "\"event\":\"%s\"", event);
+	for (char *line = strtok(rig_audit_text(&log), "\n"); line != NULL;
+	     line = strtok(NULL, "\n"))
+		if (strstr(line, text) != NULL)
+			must(sscanf(line, "{\"chain\":\"01\",\"seq\":%llu", &seq) == 1);
+	return seq;
+}
+
+static bool
+not_done(const char *event)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof text, "\"event\":\"not_done\",\"detail\":\"io\",\"of\":%llu,",
+	    seq_of(event));
+	return rig_audit_count(text) == 1;
+}
+
+static enum err
+enroll(const uint8_t key[ENROLL_KEY_LEN])
+{
+	uint8_t ticket[TICKET_LEN], made[SERIAL_LEN];
+	struct issued issued;
+	struct deny deny;
+
+	must(rig_control("POST", "/v1/enroll", NULL, span_of(key, ENROLL_KEY_LEN), ticket, &deny) ==
+	     ERR_OK);
+	limit_files(1);
+	return rig_issue(EK_ENROLL, ticket, made, &issued);
+}
+
+static void
+disk_is_back(void)
+{
+	limit_files(RLIM_INFINITY);
+	for (int i = 0; i < RIG_TURNS && keeper_ready(rig.k) != READY_YES; i++)
+		rig_turn();
+}
+
+/* What was recorded, and then the disk did not take it. */
+static void
+test_not_done(void)
+{
+	uint8_t key[ENROLL_KEY_LEN], ticket[TICKET_LEN], made[SERIAL_LEN];
+	struct issued issued;
+	struct deny deny;
+
+	must(rig_enrollment("agent", true, 1, key) == ERR_OK);
+	must(rig_control("POST", "/v1/enroll", NULL, span_of(key, sizeof key), ticket, &deny) ==
+	     ERR_OK);
+	must(rig_issue(EK_ENROLL, ticket, made, &issued) == ERR_OK);
+	is_err(enroll(key), ERR_IO, "no second instance");
+	disk_is_back();
+	ok(not_done("enroll") && not_done("enroll_superseded"),
+	    "the log takes both back: who came and who went");
+	rig.k->floor.base_ms += AUDIT_CHECKPOINT_S * 1000; /* a checkpoint is due with it */
+	limit_files(1);
+	is_err(rig_ask(&rig.cli, CK_REKEY, SPAN_NONE, -1).e, ERR_IO, "no new data key");
+	disk_is_back();
+	ok(not_done("rekey"), "the log takes it back, by its own number");
+	ok(kv_rekey_left(rig.k->kv) == 0, "and nothing is under way");
+}
+
+/* A step that fails is tried again: nobody has to restart the keeper. */
+static void
+test_rekey_stalls(void)
+{
+	struct row **rows = rig.k->kv->rows.at;
+	uint8_t *sealed = (uint8_t *)(uintptr_t)row_sealed(rows[rig.k->kv->rows.count - 1]).p;
+	struct rig_reply r;
+
+	sealed[40] ^= 1;
+	is_err(rig_ask(&rig.cli, CK_REKEY, SPAN_NONE, -1).e, ERR_OK, "a rekey begins");
+	for (int i = 0; i < RIG_TURNS && rig.k->rekey_stalled == ERR_OK; i++)
+		rig_turn();
+	r = rig_ask(&rig.cli, CK_REKEY, SPAN_NONE, -1);
+	ok(r.e == ERR_CONFLICT && strstr(r.message, "waits (not_authentic)") != NULL,
+	    "it fails, and says so: %s", r.message);
+	sealed[40] ^= 1;
+	for (int i = 0; i < RIG_TURNS && kv_rekey_left(rig.k->kv) != 0; i++)
+		rig_turn();
+	ok(kv_rekey_left(rig.k->kv) == 0 && rig.k->rekey_stalled == ERR_OK,
+	    "and goes on by itself");
 }
 
 /* A gateway's own certificate is one that is given out, too. */
@@ -238,6 +332,8 @@ main(void)
 	rig_enroll("agent", serial);
 	test_full_disk();
 	test_gateway_certificate();
+	test_not_done();
+	test_rekey_stalls();
 	test_clock();
 	test_key_file();
 	test_passphrase();

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "broker/keeper/store/kv_state.h"
 #include "tests/unit/kv_fixture.h"
 
 static void
@@ -146,6 +147,15 @@ test_rekey_end(void)
 	is_err(kv_rekey_step(f.kv, 10, 0, &left), ERR_OK, "rekey end: step");
 	ok(left == 0 && kv_rekey_left(f.kv) == 0 && !keyring_has_older(f.keyring),
 	    "rekey end: done");
+	must(kv_rekey_start(f.kv) == ERR_OK && put(f.kv, "a", "3") == ERR_OK);
+	f.kv->meta.wrapped.data[0] ^= 1;
+	ok(kv_rekey_step(f.kv, 10, 0, &left) != ERR_OK && kv_rekey_left(f.kv) == 1,
+	    "rekey end: a last step that fails is still to be done");
+	f.kv->meta.wrapped.data[0] ^= 1;
+	is_err(kv_rekey_step(f.kv, 10, 0, &left), ERR_OK, "rekey end: again");
+	fixture_shut(&f);
+	must(fixture_open(&f) == ERR_OK);
+	ok(kv_rekey_left(f.kv) == 0, "rekey end: done, on disk too");
 	for (int i = 1; i < KEYRING_KEYS_MAX; i++)
 		must(kv_rekey_start(f.kv) == ERR_OK);
 	is_err(kv_rekey_start(f.kv), ERR_LIMIT, "rekey end: not more keys than allowed");

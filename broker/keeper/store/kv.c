@@ -279,6 +279,7 @@ kv_seal(struct kv *kv)
 	rows_close(&kv->rows);
 	kv->manifest = (struct manifest){ 0 };
 	kv->stale = 0;
+	kv->dropping = false;
 	kv->rekey_at = 0;
 }
 

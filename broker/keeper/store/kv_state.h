@@ -26,6 +26,7 @@ struct kv {
 	struct rows rows;
 	uint64_t stale;	 /* rows under an older data key */
 	size_t rekey_at; /* where the search for them goes on */
+	bool dropping;	 /* the older keys are gone here, and on disk not yet */
 };
 
 /* One row of a transaction. */

@@ -2,13 +2,19 @@
 
 #include "broker/keeper/store/kv_state.h"
 
+/* A crash behind the last row, or a full disk, leaves the older keys. */
+static bool
+has_older(const struct kv *kv)
+{
+	return kv->dropping || keyring_has_older(kv->keyring);
+}
+
 uint64_t
 kv_rekey_left(const struct kv *kv)
 {
 	if (kv->keyring == NULL)
 		return 0;
-	/* A crash behind the last row leaves only the old keys to drop: one more step. */
-	return kv->stale == 0 && keyring_has_older(kv->keyring) ? 1 : kv->stale;
+	return kv->stale == 0 && has_older(kv) ? 1 : kv->stale; /* to drop them is one more step */
 }
 
 static enum err
@@ -81,8 +87,14 @@ stage_stale(struct kv *kv, struct change *changes, size_t max, size_t *ret_count
 static enum err
 finish(struct kv *kv, uint64_t audit_seq)
 {
+	enum err e;
+
 	keyring_drop_before(kv->keyring, keyring_active(kv->keyring)); /* no row needs them */
-	return store_keyring(kv, audit_seq);
+	kv->dropping = true;
+	e = store_keyring(kv, audit_seq);
+	if (e == ERR_OK)
+		kv->dropping = false;
+	return e;
 }
 
 enum err
@@ -105,7 +117,7 @@ kv_rekey_step(struct kv *kv, size_t max, uint64_t audit_seq, uint64_t *ret_left)
 	if (e == ERR_OK && count > 0)
 		e = kv_write(kv, changes, count, audit_seq, SPAN_NONE);
 	kv_changes_free(changes, max);
-	if (e == ERR_OK && kv->stale == 0 && keyring_has_older(kv->keyring))
+	if (e == ERR_OK && kv->stale == 0 && has_older(kv))
 		e = finish(kv, audit_seq);
 	if (e == ERR_OK)
 		*ret_left = kv->stale;
