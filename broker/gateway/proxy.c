@@ -116,7 +116,7 @@ fail_to_connect(struct conn *c, enum err e)
 		    " \"allow_private: true\" in its file admits",
 		    "upstream_address_refused" },
 		[ERR_UNREACHABLE] = { 502, "upstream_unreachable",
-		    "no connection to the upstream could be made; try again later",
+		    "no address of the upstream takes a connection; try again later",
 		    "upstream_unreachable" },
 		[ERR_AUTH] = { 502, "upstream_certificate",
 		    "the upstream's certificate is not valid for its host; nothing was sent to it",
@@ -126,7 +126,8 @@ fail_to_connect(struct conn *c, enum err e)
 		    "upstream_timeout" },
 	};
 	static const struct proxy_failure other = { 502, "upstream_tls",
-		"the TLS handshake with the upstream failed; nothing was sent to it",
+		"the upstream took the connection, but the TLS handshake failed or did not end in"
+		" time; nothing was sent to it; if it stays so, ask the operator to check its url",
 		"upstream_tls" };
 
 	proxy_fail(c, failures[e].code == NULL ? &other : &failures[e]);

@@ -342,8 +342,10 @@ relay_on_upstream(struct conn *c)
 {
 	struct exchange *x = &c->exchange;
 
-	if (!x->up_stopped && stream_flush(&x->uc->stream) != ERR_OK)
+	if (!x->up_stopped && stream_flush(&x->uc->stream) != ERR_OK) {
 		x->up_stopped = true; /* an answer may be there all the same */
+		body_done(c);
+	}
 	if (pump_down(c))
 		wait(c);
 }

@@ -181,10 +181,12 @@ on_event(struct watch *w, uint32_t events)
 			uc->ops->on_event(events, uc->arg);
 		return;
 	}
-	if (socket_error(w->fd) != 0)
+	if (socket_error(w->fd) != 0) {
 		dial_next(uc);
-	else
-		shake_hands(uc);
+		return;
+	}
+	uc->answered = true;
+	shake_hands(uc);
 }
 
 static void
@@ -255,6 +257,9 @@ dial_next(struct upstream_conn *uc)
 	stream_close(&uc->stream, false);
 	if (uc->next_addr > 0)
 		uc->slot->addrs.count = 0; /* a known answer that does not work is asked for anew */
+	if (uc->answered && uc->next_addr >= uc->addrs.count)
+		e = ERR_PROTO;
+	uc->answered = false;
 	while (e == ERR_UNREACHABLE && uc->next_addr < uc->addrs.count)
 		e = dial(uc, &uc->addrs.list[uc->next_addr++]);
 	if (e == ERR_OK)

@@ -4,7 +4,8 @@
  * idle ones in their slot's pool. Secrets: a connection carried a credential: it is never used for
  * another one, nor by another generation of the configuration. Limits: POOL_IDLE_MAX idle a slot,
  * POOL_IDLE_MS, UPSTREAM_READY_MS. Failure: told to on_ready: ERR_NOT_FOUND (name), ERR_DENIED
- * (address), ERR_UNREACHABLE, ERR_AUTH (certificate), ERR_PROTO (TLS), ERR_TIMEOUT.
+ * (address), ERR_UNREACHABLE, ERR_AUTH (certificate), ERR_PROTO (TLS: it took a connection, and the
+ * handshake failed or did not end), ERR_TIMEOUT.
  */
 #ifndef GATEWAY_UPSTREAM_H
 #define GATEWAY_UPSTREAM_H
@@ -32,6 +33,7 @@ struct upstream_conn {
 	struct query *query;
 	struct addrs addrs;
 	size_t next_addr;
+	bool answered; /* the last address took a connection */
 	enum err failure;
 	int64_t give_up_ms;
 	struct timer timer;

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """The proxy carries what HTTP/1.1 clients do: keep-alive, streams, uploads, 100-continue, bodiless replies, early replies."""
 import os
+import socket
+import struct
 import sys
 import time
 
@@ -41,6 +43,12 @@ def handler(conn, req):
         return conn.send(b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/x\r\nContent-Length: 0\r\n\r\n")
     if path == "/early":
         return early(conn, req)
+    if path == "/reset":
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(conn.sock.detach())
+        raise upstream.Closed
+    if path == "/end":
+        return False
     if path == "/big":
         return upstream.reply(conn, 200, b"z" * 3_000_000, "application/octet-stream")
     return upstream.messages_api(conn, req)
@@ -113,6 +121,13 @@ def main(t):
         r = c.read("POST")
         t.is_(r.status if r else None, 413, "a reply that comes before the body's end is relayed")
         c.close()
+
+        for path, what in (("reset", "is reset"), ("end", "ends")):
+            c = w.connect(timeout=5)
+            c.send(f"POST /p/anthropic/{path} HTTP/1.1\r\nHost: localhost:7433\r\nContent-Length: 50000000\r\n\r\n".encode() + b"x" * 300000)
+            r = c.read("POST")
+            t.is_((r.status, r.json()["error"]["type"], r.json()["sidekey"]["code"]), (502, "api_error", "upstream_closed"), f"an upstream that {what} in the middle of a body")
+            c.close()
 
         t.is_(oracle.aud(b, event="decide", decision="allow", workload="coder", upstream="anthropic", method="POST", target="/up"), "",
               "AUD: the upload is in a chain that verifies")

@@ -211,11 +211,12 @@ def upstream_stall(d):
 
 def dial(d):
     d.log.mark()
-    for name, what in (("deaf", "an upstream that takes no connection"), ("mute", "an upstream that takes it and does not shake hands")):
+    for name, what, code in (("deaf", "an upstream that takes no connection", "upstream_unreachable"),
+                             ("mute", "an upstream that takes it and does not shake hands", "upstream_tls")):
         c = d.client(f"GET /p/{name}/x HTTP/1.1\r\n{HOST}\r\n", seen=False)
         d.t.is_(d.log.holds(event="decide", upstream=name, decision="allow"), "", f"{what}: it was allowed")
-        d.at(what, c, 4, answered(502, "upstream_unreachable"))
-        d.ended("upstream_unreachable")
+        d.at(what, c, 4, answered(502, code))
+        d.ended(code)
 
 
 def pool(d):
