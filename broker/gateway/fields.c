@@ -5,42 +5,66 @@
 #include "common/secret.h"
 #include "common/text.h"
 
-/* Every header known to carry a credential to some API; all of them go, whatever the upstream,
- * since an upstream may read several. */
-static const char *const credential_names[] = {
+/* A header that ends so carries a credential, whatever API it is of. Not every "-token" does: some
+ * are nonces that a client must send. */
+static const char *const credential_ends[] = {
+	"access-key",
+	"access-token",
 	"api-key",
 	"api-token",
 	"apikey",
 	"auth-token",
+	"secret",
+	"secret-key",
+};
+
+/* Others that are known to; all of them go, whatever the upstream, since one may read several. */
+static const char *const credential_names[] = {
+	"apca-api-key-id",
 	"authentication",
 	"authorization",
+	"cb-access-passphrase",
+	"cb-access-sign",
 	"circle-token",
 	"cookie",
 	"cookie2",
+	"dd-application-key",
+	"deploy-token",
+	"fastly-key",
 	"job-token",
 	"ocp-apim-subscription-key",
-	"openai-api-key",
 	"private-token",
 	"proxy-authorization",
-	"deploy-token",
-	"x-access-key",
-	"x-access-token",
 	"x-amz-security-token",
-	"x-api-key",
-	"x-api-token",
-	"x-apikey",
 	"x-app-key",
+	"x-appwrite-key",
 	"x-auth-key",
-	"x-auth-token",
+	"x-auth-user-service-key",
 	"x-authorization",
+	"x-consul-token",
+	"x-figma-token",
 	"x-functions-key",
 	"x-github-token",
 	"x-gitlab-token",
-	"x-goog-api-key",
 	"x-goog-iam-authorization-token",
+	"x-honeycomb-team",
+	"x-insert-key",
+	"x-jfrog-art-api",
+	"x-license-key",
+	"x-mashape-key",
+	"x-metabase-session",
+	"x-nomad-token",
 	"x-original-authorization",
+	"x-parse-master-key",
+	"x-plex-token",
+	"x-postmark-account-token",
+	"x-postmark-server-token",
+	"x-query-key",
 	"x-rapidapi-key",
+	"x-sentry-auth",
+	"x-session-token",
 	"x-subscription-token",
+	"x-tableau-auth",
 	"x-token",
 	"x-vault-token",
 };
@@ -79,6 +103,19 @@ prefix_like(struct span name, const char *prefix)
 	return name.len >= len && http1_name_like(span_of(name.p, len), prefix);
 }
 
+static bool
+is_credential_name(struct span name)
+{
+	for (size_t i = 0; i < COUNT(credential_ends); i++) {
+		size_t len = strlen(credential_ends[i]);
+
+		if (name.len >= len &&
+		    http1_name_like(span_of(name.p + name.len - len, len), credential_ends[i]))
+			return true;
+	}
+	return in_list(name, credential_names, COUNT(credential_names));
+}
+
 /* As http1_name_like(), against a name that may itself be in any spelling. */
 static bool
 same_name(struct span name, const char *other)
@@ -101,7 +138,7 @@ same_name(struct span name, const char *other)
 bool
 fields_is_credential(const struct upstream *up, struct span name)
 {
-	if (in_list(name, credential_names, COUNT(credential_names)))
+	if (is_credential_name(name))
 		return true;
 	if (up == NULL)
 		return false;

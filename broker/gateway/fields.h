@@ -12,7 +12,7 @@
 #include "broker/ipc/body.h"
 #include "broker/rules/rules.h"
 
-/* A header that could carry a credential, in any spelling: the built-in list, what this upstream
+/* A header that could carry a credential, in any spelling: the built-in lists, what this upstream
  * injects, and its strip list (up may be NULL). */
 bool fields_is_credential(const struct upstream *up, struct span name);
 /* A header that would change what the request is, or claims to come from us: method overrides,

@@ -129,6 +129,55 @@ static const struct {
 	    false },
 };
 
+static const struct {
+	const char *name;
+	bool want;
+} credentials[] = {
+	{ "Authorization", true },
+	{ "AUTHORIZATION", true },
+	{ "Proxy_Authorization", true },
+	{ "Cookie", true },
+	{ "x-api-key", true },
+	{ "X_API_KEY", true },
+	{ "api-key", true },
+	{ "DD-API-KEY", true },
+	{ "DD-APPLICATION-KEY", true },
+	{ "dd_application_key", true },
+	{ "xi-api-key", true },
+	{ "X-OpenAI-Api-Key", true },
+	{ "X-Goog-Api-Key", true },
+	{ "X-MBX-APIKEY", true },
+	{ "APCA-API-KEY-ID", true },
+	{ "APCA-API-SECRET-KEY", true },
+	{ "X-Figma-Token", true },
+	{ "X-Auth-Token", true },
+	{ "PRIVATE-TOKEN", true },
+	{ "X-Vault-Token", true },
+	{ "X-Shopify-Access-Token", true },
+	{ "X-Amz-Security-Token", true },
+	{ "Circle-Token", true },
+	{ "X-Postmark-Server-Token", true },
+	{ "X-Postmark-Account-Token", true },
+	{ "X-Auth-User-Service-Key", true },
+	{ "X-Hasura-Admin-Secret", true },
+	{ "CF-Access-Client-Secret", true },
+	{ "x-honeycomb-team", true },
+	{ "Fastly-Key", true },
+	/* what clients must be able to send */
+	{ "Idempotency-Key", false },
+	{ "X-Atlassian-Token", false },
+	{ "X-CSRF-Token", false },
+	{ "X-Amz-Date", false },
+	{ "x-goog-user-project", false },
+	{ "anthropic-version", false },
+	{ "openai-organization", false },
+	{ "x-authorization-id", false },
+	{ "api-key-id", false },
+	{ "X-Auth-Email", false },
+	{ "key", false },
+	{ "a", false },
+};
+
 int
 main(void)
 {
@@ -136,6 +185,9 @@ main(void)
 
 	test_presented();
 	test_long();
+	for (size_t i = 0; i < COUNT(credentials); i++)
+		ok(fields_is_credential(NULL, span_str(credentials[i].name)) == credentials[i].want,
+		    "%s is %s credential", credentials[i].name, credentials[i].want ? "a" : "no");
 	for (size_t i = 0; i < COUNT(browsers); i++) {
 		struct http1_head h = parse(browsers[i].fields);
 
