@@ -14,8 +14,6 @@
 #include "cli/value.h"
 #include "common/text.h"
 
-#define ENROLL_TTL_S_MAX UINT64_C(31622400) /* 366 days */
-
 static enum cli_exit
 check_name(const char *name)
 {
@@ -109,22 +107,26 @@ cmd_workload_revoke(struct cli *c)
 	    c, "revoke", "revoked; its certificates and enrollments are dead, its streams are cut");
 }
 
-/* --ttl, --cap and --reusable, into the question. */
+/* The options that are for the keeper, into the question. */
 static enum cli_exit
 read_terms(const struct cli *c, struct enroll_new *ret_n)
 {
 	const char *ttl = cli_given(c, "ttl"), *cap = cli_given(c, "cap");
 	uint64_t n = 0;
 
-	if (ttl != NULL && text_duration_s(span_str(ttl), ENROLL_TTL_S_MAX, &n) != ERR_OK)
+	if (ttl != NULL &&
+	    text_duration_s(span_str(ttl), ENROLL_TTL_DAYS_MAX * UINT64_C(86400), &n) != ERR_OK)
 		return cli_fail(CLI_USAGE,
-		    "--ttl takes a time like 30m, 24h or 30d, at most 366d, not \"%s\"", ttl);
+		    "--ttl takes a time like 30m, 24h or 30d, 1s to %dd, not \"%s\"",
+		    ENROLL_TTL_DAYS_MAX, ttl);
 	ret_n->ttl_s = (uint32_t)n;
 	n = 0;
-	if (cap != NULL && (text_u64(span_str(cap), 10000, &n) != ERR_OK || n == 0))
-		return cli_fail(CLI_USAGE, "--cap takes a number from 1 to 10000, not \"%s\"", cap);
+	if (cap != NULL && (text_u64(span_str(cap), ENROLL_CAP_MAX, &n) != ERR_OK || n == 0))
+		return cli_fail(CLI_USAGE, "--cap takes a number from 1 to %d, not \"%s\"",
+		    ENROLL_CAP_MAX, cap);
 	ret_n->cap = (uint32_t)n;
 	ret_n->reusable = cli_given(c, "reusable") != NULL;
+	ret_n->replace = cli_given(c, "replace") != NULL;
 	(void)snprintf(ret_n->workload, sizeof(ret_n->workload), "%s", c->args[0]);
 	return CLI_OK;
 }
@@ -153,6 +155,7 @@ enroll(struct cli *c, const struct enroll_new *n, const struct enroll_target *ta
 	struct wire_reader r;
 	char domain[TRUST_DOMAIN_LEN_MAX + 1];
 	int64_t expires_s;
+	uint32_t ended;
 	enum cli_exit x = trust_domain(c, domain, sizeof(domain));
 
 	if (x == CLI_OK)
@@ -170,9 +173,13 @@ enroll(struct cli *c, const struct enroll_new *n, const struct enroll_target *ta
 	facts.gateway = wire_bytes(&r, 512);
 	facts.trust_domain = domain;
 	expires_s = wire_i64(&r);
+	ended = wire_u32(&r);
 	x = link_done(&r);
 	if (x == CLI_OK)
 		x = enroll_file_write(&facts, target);
+	if (ended > 0)
+		cli_say(c, "%s: %u earlier enrollment%s ended", n->workload, ended,
+		    ended == 1 ? "" : "s");
 	if (x == CLI_OK) {
 		char until[TEXT_TIME_SIZE];
 
@@ -188,7 +195,7 @@ enum cli_exit
 cmd_workload_enroll(struct cli *c)
 {
 	struct enroll_target target = { .path = cli_given(c, "out"),
-		.force = cli_given(c, "force") != NULL };
+		.replace = cli_given(c, "replace") != NULL };
 	struct enroll_new n = { 0 };
 	const char *owner = cli_given(c, "owner");
 	uint64_t uid = 0;

@@ -67,9 +67,11 @@ enroll_file_check(const struct enroll_target *t)
 	if (t->has_owner && geteuid() != 0 && geteuid() != t->owner)
 		return cli_fail(CLI_DENIED,
 		    "only root can give a file to user %u; run this as root", (unsigned)t->owner);
-	if (!t->force && lstat(t->path, &st) == 0)
-		return cli_fail(
-		    CLI_FAILED, "%s is there already; remove it, or say --out or --force", t->path);
+	if (!t->replace && lstat(t->path, &st) == 0)
+		return cli_fail(CLI_FAILED,
+		    "%s is there already; name another with --out, or say --replace, which also "
+		    "ends the enrollments made before",
+		    t->path);
 	(void)snprintf(dir, sizeof(dir), "%s", t->path);
 	slash = strrchr(dir, '/');
 	if (slash != NULL)
@@ -97,7 +99,7 @@ write_beside(const struct enroll_target *t, const char *beside, struct span text
 static enum cli_exit
 give_name(const struct enroll_target *t, const char *beside)
 {
-	int r = t->force ? sys_rename(beside, t->path) : link(beside, t->path);
+	int r = t->replace ? sys_rename(beside, t->path) : link(beside, t->path);
 
 	if (r != 0)
 		return cli_fail(CLI_FAILED, "cannot make %s: %s", t->path, strerror(errno));

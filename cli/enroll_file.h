@@ -23,7 +23,7 @@ struct enroll_facts {
 
 struct enroll_target {
 	const char *path; /* "-": stdout */
-	bool force, has_owner;
+	bool replace, has_owner;
 	uid_t owner;
 };
 

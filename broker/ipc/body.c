@@ -293,6 +293,7 @@ enroll_new_put(struct wire_writer *w, const struct enroll_new *v)
 	wire_put_bool(w, v->reusable);
 	wire_put_u32(w, v->ttl_s);
 	wire_put_u32(w, v->cap);
+	wire_put_bool(w, v->replace);
 }
 
 void
@@ -302,6 +303,7 @@ enroll_new_get(struct wire_reader *r, struct enroll_new *ret_v)
 	ret_v->reusable = wire_bool(r);
 	ret_v->ttl_s = wire_u32(r);
 	ret_v->cap = wire_u32(r);
+	ret_v->replace = wire_bool(r);
 }
 
 void

@@ -131,7 +131,11 @@ struct enroll_new {
 	bool reusable;
 	uint32_t ttl_s; /* how long the enrollment works; 0: the default */
 	uint32_t cap;	/* live certificates at once; 0: 1 */
+	bool replace;	/* the open enrollments of the workload end by it */
 };
+#define ENROLL_TTL_DAYS_MAX                                                                        \
+	3650		  /* a reusable one that stands in a Compose file; longer is refused */
+#define ENROLL_CAP_MAX 64 /* live certificates of one enrollment; more is refused */
 
 enum workload_change { WORKLOAD_NONE = 0, WORKLOAD_SUSPEND, WORKLOAD_RESUME, WORKLOAD_REVOKE };
 enum secret_change { SECRET_NONE = 0, SECRET_ROLLBACK, SECRET_DESTROY, SECRET_PROMOTE };

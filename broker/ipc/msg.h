@@ -113,7 +113,7 @@ enum msg_type {
 			     version */
 	CK_SECRET_REVEAL, /* u64 id, str name, u32 version (0 = active) -> blob value (SECRET) */
 	CK_ENROLL_NEW,	  /* u64 id, struct enroll_new -> 32 bytes key (SECRET), str ca_pem, str
-			     gateway address, i64 expires_s */
+			     gateway address, i64 expires_s, u32 enrollments that it replaced */
 	CK_REKEY,      /* u64 id -> u32 new data key number, u64 records to do; the rest runs in the
 			  background */
 	CK_AUDIT_OPEN, /* u64 id, u32 segment (0 = the newest) -> u32 segment, bool newest, u32

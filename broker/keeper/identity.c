@@ -153,8 +153,10 @@ identity_enrollment_new(struct identity *id, struct workload *w, const struct en
 	struct span part;
 	enum err r;
 
-	if (w->enrollment_count >= WORKLOAD_ENROLLMENTS_MAX ||
-	    id->enrollments.count >= ENROLLMENTS_MAX)
+	uint32_t ending = what->replace ? w->enrollment_count : 0;
+
+	if (w->enrollment_count - ending >= WORKLOAD_ENROLLMENTS_MAX ||
+	    id->enrollments.count - ending >= ENROLLMENTS_MAX)
 		return ERR_LIMIT;
 	r = crypto_random_secret(ENROLL_KEY_LEN, &key);
 	if (r != ERR_OK)

@@ -27,7 +27,6 @@
 #define WORKLOAD_ENDED_MAX                                                                         \
 	64 /* ended instances that are remembered, so that a restart loop does not fill the store  \
 	    */
-#define ENROLL_CAP_MAX 64 /* live certificates of one enrollment */
 #define ENROLL_KEY_LEN 32
 #define IDENTITY_ID_LEN 16
 #define INSTANCE_REMEMBERED_S (24 * 3600) /* an ended one: its placeholders are still known */

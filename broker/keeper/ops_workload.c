@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/keeper/keeper.h"
@@ -7,7 +8,6 @@
 
 #define ENROLL_TTL_S (24 * 3600)	    /* when nothing was said */
 #define ENROLL_REUSABLE_TTL_S (365 * 86400) /* a container must come up again next month, too */
-#define ENROLL_TTL_S_MAX (10 * 365 * 86400) /* a reusable one that stands in a Compose file */
 
 static enum err
 take_name(struct ask *a, char name[NAME_LEN_MAX + 1])
@@ -148,6 +148,13 @@ next_state(enum workload_change change, enum workload_state now, enum workload_s
 }
 
 static void
+end_enrollments(struct keeper *k, struct workload *w)
+{
+	while (w->enrollments != NULL)
+		identity_enrollment_end(&k->identity, w->enrollments);
+}
+
+static void
 end_all(struct keeper *k, struct workload *w)
 {
 	int64_t now_s = keeper_now_s(k);
@@ -155,8 +162,7 @@ end_all(struct keeper *k, struct workload *w)
 	for (struct instance *i = w->instances; i != NULL; i = i->next)
 		if (i->ended_s == 0)
 			identity_instance_end(&k->identity, i, now_s);
-	while (w->enrollments != NULL)
-		identity_enrollment_end(&k->identity, w->enrollments);
+	end_enrollments(k, w);
 }
 
 /* One row, however many certificates: at the next start what hangs on a revoked workload is dead by
@@ -224,25 +230,45 @@ enroll_check(struct ask *a, struct enroll_new *what)
 {
 	if (what->ttl_s == 0)
 		what->ttl_s = what->reusable ? ENROLL_REUSABLE_TTL_S : ENROLL_TTL_S;
-	if (what->ttl_s > ENROLL_TTL_S_MAX)
-		return ask_refuse(a, ERR_RANGE, "bad_ttl", "choose up to ten years",
-		    "an enrollment of %u s is too long", what->ttl_s);
-	if (what->cap > ENROLL_CAP_MAX || (what->cap > 1 && !what->reusable))
-		return ask_refuse(a, ERR_RANGE, "bad_cap",
-		    "choose 1 to 64 live certificates, and more than one only with --reusable",
-		    "an enrollment cannot have %u live certificates", what->cap);
+	if (what->ttl_s > ENROLL_TTL_DAYS_MAX * 86400U)
+		return ask_refuse(a, ERR_RANGE, "bad_ttl", "choose a shorter time",
+		    "an enrollment of %u s is longer than %u days", what->ttl_s,
+		    ENROLL_TTL_DAYS_MAX);
+	if (what->cap > ENROLL_CAP_MAX)
+		return ask_refuse(a, ERR_RANGE, "bad_cap", "choose a smaller number",
+		    "an enrollment can have 1 to %u live certificates, not %u", ENROLL_CAP_MAX,
+		    what->cap);
+	if (what->cap > 1 && !what->reusable)
+		return ask_refuse(a, ERR_RANGE, "bad_cap", "leave --cap out, or say --reusable",
+		    "a single-use enrollment has one certificate, not %u", what->cap);
 	return ERR_OK;
 }
 
+/* Those that the new one replaces; one record for all of them. */
 static enum err
-commit_enrollment(struct ask *a, struct enrollment *en)
+drop_enrollments(struct ask *a, const struct workload *w, struct txn *t)
+{
+	char detail[32];
+
+	for (const struct enrollment *en = w->enrollments; en != NULL; en = en->next)
+		identity_enrollment_drop(t, en);
+	(void)snprintf(detail, sizeof detail, "%u enrollments", w->enrollment_count);
+	return record(a, "enroll_replaced", w->name, detail);
+}
+
+static enum err
+commit_enrollment(struct ask *a, struct enrollment *en, bool replace)
 {
 	AUTO(txn_wipe) struct txn t;
-	enum err e;
+	enum err e = ERR_OK;
 
 	txn_init(&t);
 	identity_enrollment_row(&t, en);
-	e = record(a, "enroll_new", en->workload->name, en->reusable ? "reusable" : "single-use");
+	if (replace && en->workload->enrollment_count > 0)
+		e = drop_enrollments(a, en->workload, &t);
+	if (e == ERR_OK)
+		e = record(
+		    a, "enroll_new", en->workload->name, en->reusable ? "reusable" : "single-use");
 	return e == ERR_OK ? keeper_commit(a->keeper, &t) : e;
 }
 
@@ -252,23 +278,28 @@ enroll(struct ask *a, struct workload *w, const struct enroll_new *what)
 	AUTO(secret_freep) struct secret *key = NULL;
 	struct keeper *k = a->keeper;
 	struct enrollment *en = NULL;
+	uint32_t ended = what->replace ? w->enrollment_count : 0;
 	enum err e = identity_enrollment_new(&k->identity, w, what, keeper_now_s(k), &key, &en);
 
 	if (e == ERR_LIMIT)
-		return ask_refuse(a, e, "enroll_limit", "wait until some have been used or expire",
+		return ask_refuse(a, e, "enroll_limit",
+		    "wait until some have been used or expire, or end them all with --replace",
 		    "%s has as many open enrollments as it may", w->name);
 	if (e == ERR_OK)
-		e = commit_enrollment(a, en);
+		e = commit_enrollment(a, en, what->replace);
 	if (e != ERR_OK) {
 		free(en);
 		return ask_commit_error(a, e);
 	}
+	if (what->replace)
+		end_enrollments(k, w);
 	if (identity_enrollment_add(&k->identity, en) != ERR_OK)
 		log_fatal("no memory for an enrollment that is in the store already");
 	wire_put_fixed(&a->out, secret_bytes(key), secret_len(key));
 	wire_put_str(&a->out, ca_pem(k->ca));
 	wire_put_str(&a->out, k->settings.gateway_address);
 	wire_put_i64(&a->out, en->expires_s);
+	wire_put_u32(&a->out, ended);
 	return ERR_OK;
 }
 

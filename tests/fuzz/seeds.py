@@ -75,7 +75,7 @@ def bodies():
          + text("0" * 32) + struct.pack("<qq", 1, 3601)),
         ("self", 30, text("ops/bot") + text(spiffe) + text("0" * 32) + struct.pack("<q", 3601) + b"\x01\x00" + struct.pack("<H", 1)),
         ("self_upstream", 30, text("github") + text("ghp_x") + struct.pack("<H", 1) + text("GITHUB_TOKEN") + text("{placeholder}")),
-        ("enroll_new", 45, text("ops/bot") + b"\x01" + struct.pack("<II", 3600, 2)),
+        ("enroll_new", 45, text("ops/bot") + b"\x01" + struct.pack("<II", 3600, 2) + b"\x01"),
         ("workload_row", 30, text("ops/bot") + b"\x00" + struct.pack("<IIqq", 1, 0, 5, 6)),
         ("secret_row", 30, text("github") + struct.pack("<II", 2, 2) + b"\x01" + struct.pack("<qqq", 1, 2, 0)),
         ("version_row", 30, struct.pack("<I", 2) + b"\x02\x00" + struct.pack("<qq", 1, 2)),

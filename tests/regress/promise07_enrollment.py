@@ -25,6 +25,44 @@ def broken(csr):
     return "\n".join([lines[0], base64.b64encode(der).decode(), lines[-1], ""])
 
 
+def withdrawn(t):
+    """A file that others may have read: its key is ended, what runs goes on."""
+    with stage.Stage() as s:
+        b = s.b
+        b.workload("other")
+        file = b.enroll("coder", "--reusable")
+        leaked, spare, others = (workload.Workload(f, enroll=False) for f in (file, b.enroll("coder"), b.enroll("other")))
+        p = b.cli("workload", "enroll", "coder", "--reusable", "--out", file, check=False)
+        t.ok(p.returncode == 1 and "--replace" in p.stderr, "a file that exists is not replaced by chance", p.stderr)
+        p = b.cli("workload", "enroll", "coder", "--reusable", "--out", file, "--replace")
+        t.ok("3 earlier enrollments ended" in p.stderr, "--replace: all that were made before end", p.stderr)
+        t.is_(oracle.aud(b, event="enroll_replaced", workload="coder", detail="3 enrollments"), "", "AUD")
+        fresh = workload.Workload(file, enroll=False)
+        t.ok(fresh.conf["key"] != leaked.conf["key"], "the file has another key")
+        for when in ("at once", "after a restart of the keeper"):
+            t.is_([w.enroll().status for w in (leaked, spare)], [403, 403], f"the old keys enroll nobody, {when}")
+            t.is_((fresh.enroll().status, s.w.ask("GET", "/p/anthropic/v1/x").status), (200, 200), "the new one does, and what runs goes on")
+            os.kill(b.pids()["keeper"][0], signal.SIGKILL)
+            broker.wait_for(b.ready, "ready again", 20)
+        t.is_(others.enroll().status, 200, "another workload's key is what it was")
+        for i in range(31):
+            b.enroll("coder", "--reusable")
+        p = b.cli("workload", "enroll", "coder", "--out", f"{b.dir}/more", check=False)
+        t.ok(p.returncode == 1 and "--replace" in p.stderr, "no more than 32 at once", p.stderr)
+        b.cli("workload", "enroll", "coder", "--out", f"{b.dir}/more", "--replace")
+        row = next(r for r in map(json.loads, b.cli("--json", "workload", "list").stdout.splitlines()) if r["name"] == "coder")
+        t.is_(row["open_enrollments"], 1, "--replace makes room")
+
+
+def bounds(t, b):
+    """The command line and the keeper have the same."""
+    for args, want in ((["--ttl", "3650d"], 0), (["--ttl", "3651d"], 2), (["--ttl", "0s"], 2), (["--reusable", "--cap", "64"], 0), (["--reusable", "--cap", "65"], 2),
+                       (["--cap", "0"], 2), (["--cap", "2"], 1)):
+        p = b.cli("workload", "enroll", "coder", "--out", f"{b.dir}/bounds{args[-1]}", *args, check=False)
+        said = {"--ttl": "1s to 3650d", "--cap": "1 to 64"}[args[-2]]
+        t.ok(p.returncode == want and (want != 2 or said in p.stderr), f"enroll {' '.join(args)}: exit {want}, with the bounds", p.stderr)
+
+
 def main(t):
     with stage.Stage() as s:
         b = s.b
@@ -128,7 +166,9 @@ def main(t):
                 time.sleep(0.1)
             t.ok(len(got) <= 1 and x.enroll().status in (403, 429), f"kill -9 of the keeper, round {i + 1}: never twice", got)
             broker.wait_for(b.ready, "ready again", 20)
+        bounds(t, b)
         t.is_(oracle.can(stage.KEY, b), "", "CAN")
+    withdrawn(t)
 
 
 tap.Tap().run(main)

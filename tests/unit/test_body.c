@@ -143,9 +143,10 @@ identities_go_round(void)
 	}
 	ROUND(self_upstream, &u, &got_u);
 	ok(span_eq_str(got_u.env[15].value, "{placeholder}"), "self_upstream: values");
-	n = (struct enroll_new){ "ops/bot", true, 3600, 2 };
+	n = (struct enroll_new){ "ops/bot", true, 3600, 2, true };
 	ROUND(enroll_new, &n, &got_n);
-	ok(got_n.reusable && got_n.ttl_s == 3600 && got_n.cap == 2, "enroll_new: values");
+	ok(got_n.reusable && got_n.ttl_s == 3600 && got_n.cap == 2 && got_n.replace,
+	    "enroll_new: values");
 }
 
 static void
