@@ -1,3 +1,4 @@
+#include "broker/keeper/audit/segment.h"
 #include "tests/unit/audit_fixture.h"
 
 #define MIB ((size_t)1 << 20)
@@ -442,6 +443,35 @@ test_zeros(void)
 	ok(r.bad_segment == 1 && r.bad_line == 12, "zeros: not of these: %s", r.why);
 }
 
+static const struct {
+	uint32_t stray;
+	enum err open;
+} strays[] = {
+	{ 2, ERR_OK }, /* as a crash in front of its header */
+	{ 2 + AUDIT_MISSING_MAX, ERR_OK },
+	{ 3 + AUDIT_MISSING_MAX, ERR_AUTH },
+	{ 20261124, ERR_AUTH },
+	{ AUDIT_SEGMENT_MAX, ERR_AUTH },
+};
+
+/* A copy of a segment that somebody named by its date must not have the keeper try all numbers. */
+static void
+test_strays(void)
+{
+	for (size_t i = 0; i < COUNT(strays); i++) {
+		AUTO(fixture_close) struct fixture f;
+		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
+		char name[32];
+
+		fill(&f, &b);
+		segment_store(&f, strays[i].stray, SPAN_NONE);
+		is_err(fixture_open(&f, 13), strays[i].open, "a stray segment");
+		(void)snprintf(name, sizeof(name), "%08u.jsonl", strays[i].stray);
+		ok(strays[i].open == ERR_OK || strstr(f.why, name) != NULL, "  it is named: %s",
+		    f.why);
+	}
+}
+
 int
 main(void)
 {
@@ -457,5 +487,6 @@ main(void)
 	test_wrong_key();
 	test_repeats();
 	test_zeros();
+	test_strays();
 	return done();
 }

@@ -73,6 +73,19 @@ closedirp(DIR **d)
 		(void)closedir(*d);
 }
 
+/* 20261124.jsonl: a copy that somebody named by its date. */
+static enum err
+check_gap(const struct audit_segments *s, char *why, size_t why_size)
+{
+	if (s->missing <= AUDIT_MISSING_MAX)
+		return ERR_OK;
+	(void)snprintf(why, why_size,
+	    "%s holds %08u" SUFFIX " and %08u" SUFFIX ", and %u segments between them are missing: "
+	    "one of the two is not the broker's; move it to another folder.",
+	    s->dir, s->oldest, s->newest, s->missing);
+	return ERR_AUTH;
+}
+
 static enum err
 list(struct audit_segments *s, char *why, size_t why_size)
 {
@@ -98,7 +111,7 @@ list(struct audit_segments *s, char *why, size_t why_size)
 		return ERR_IO;
 	if (s->newest > 0)
 		s->missing = s->newest - s->oldest + 1 - s->missing;
-	return e;
+	return e == ERR_OK ? check_gap(s, why, why_size) : e;
 }
 
 enum err

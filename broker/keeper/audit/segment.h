@@ -3,7 +3,8 @@
  *   rewritten.
  * Process: keeper.   Owns: descriptors of the directory and of the newest segment.
  * Secrets: none.
- * Limits: bytes_max for all; AUDIT_SEGMENT_MAX numbers.
+ * Limits: bytes_max for all; AUDIT_SEGMENT_MAX numbers; AUDIT_MISSING_MAX between them, since all
+ *   numbers are walked.
  * Failure: ERR_IO; a segment that could not be made is removed again, the one in use stays.
  */
 #ifndef AUDIT_SEGMENT_H
@@ -16,6 +17,8 @@
 #include "common/span.h"
 
 #define AUDIT_SEGMENT_MAX 99999999u
+/* so many numbers without a file are somebody's deed; with more, a file is not ours */
+#define AUDIT_MISSING_MAX 1000u
 #define AUDIT_SEGMENT_BYTES_MIN (64u << 10)
 #define AUDIT_SEGMENT_NAME_SIZE 16 /* "00000001.jsonl" and NUL */
 
@@ -31,7 +34,7 @@ struct audit_segments {
 void audit_segment_name(uint32_t number, char ret_name[AUDIT_SEGMENT_NAME_SIZE]);
 
 /* Makes the directory if it is not there, checks its modes and those of all segments, opens none.
- */
+ * ERR_AUTH: a file's number is too far from the others. */
 enum err audit_segments_open(struct audit_segments *s, const char *dir, uint64_t bytes_max,
     char *why, size_t why_size) NODISCARD;
 void audit_segments_close(struct audit_segments *s);
