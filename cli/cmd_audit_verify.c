@@ -30,16 +30,25 @@ read_key(const char *path, uint8_t ret_key[SIGN_PUBLIC_LEN])
 	char real[PATH_MAX];
 	struct span s;
 
-	if (realpath(path, real) == NULL || sys_read_file(real, &text) != ERR_OK)
-		return cli_fail(CLI_NOT_FOUND,
+	enum err e;
+
+	if (realpath(path, real) == NULL)
+		return cli_fail(errno == ENOENT ? CLI_NOT_FOUND : CLI_FAILED,
+		    "cannot read the public key %s: %s (audit.pub, in the state folder)", path,
+		    strerror(errno));
+	e = sys_read_file(real, &text);
+	if (e == ERR_IO)
+		return cli_fail(CLI_FAILED,
 		    "cannot read the public key %s: %s (audit.pub, in the state folder)", path,
 		    strerror(errno));
 	s = buf_span(&text);
 	while (s.len > 0 && (s.p[s.len - 1] == '\n' || s.p[s.len - 1] == '\r'))
 		s.len--;
-	if (text_unhex(s, ret_key, SIGN_PUBLIC_LEN) != ERR_OK)
-		return cli_fail(CLI_FAILED, "%s is not a public key: expected %d hex digits", path,
-		    2 * SIGN_PUBLIC_LEN);
+	if (e != ERR_OK || text_unhex(s, ret_key, SIGN_PUBLIC_LEN) != ERR_OK)
+		return cli_fail(CLI_FAILED,
+		    "%s is not a public key: it must hold %d hex digits, as audit.pub in the state "
+		    "folder does",
+		    path, 2 * SIGN_PUBLIC_LEN);
 	return CLI_OK;
 }
 

@@ -25,7 +25,10 @@ make_dir(const char *path, bool *ret_made)
 {
 	if (mkdir(path, 0755) == 0) {
 		*ret_made = true;
-		return CLI_OK;
+		return sys_sync_folder(path) == ERR_OK
+			   ? CLI_OK
+			   : cli_fail(CLI_FAILED, "the folder that %s is in cannot be written: %s",
+				 path, strerror(errno));
 	}
 	if (errno == EEXIST)
 		return CLI_OK;

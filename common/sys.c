@@ -229,12 +229,13 @@ write_beside(const char *path, struct span contents, mode_t mode)
 enum err
 sys_sync_folder(const char *path)
 {
-	char copy[4096];
+	char copy[4096], folder[4096 + 2];
 	AUTO(sys_closep) int fd = -1;
 
 	if (!span_copy_str(span_str(path), copy, sizeof copy))
 		return ERR_LIMIT;
-	fd = sys_open(dirname(copy), O_RDONLY | O_DIRECTORY, 0);
+	(void)snprintf(folder, sizeof folder, "%s/.", dirname(copy)); /* which may be a link */
+	fd = sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
 	return fd >= 0 && sys_fsync(fd) == 0 ? ERR_OK : ERR_IO;
 }
 

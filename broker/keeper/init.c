@@ -56,6 +56,16 @@ static enum err PRINTF(3, 4) because(struct init *i, enum err e, const char *fmt
 	return e;
 }
 
+/* Made, and still there after a crash. */
+static enum err
+sync_name(struct init *i, const char *path)
+{
+	if (sys_sync_folder(path) == ERR_OK)
+		return ERR_OK;
+	return because(
+	    i, ERR_IO, "The folder that %s is in cannot be written: %s.", path, strerror(errno));
+}
+
 static enum err
 make_dir(struct init *i, const char *path, bool *ret_made)
 {
@@ -63,7 +73,7 @@ make_dir(struct init *i, const char *path, bool *ret_made)
 
 	*ret_made = mkdir(path, 0700) == 0;
 	if (*ret_made)
-		return ERR_OK;
+		return sync_name(i, path);
 	if (errno != EEXIST || lstat(path, &st) != 0)
 		return because(i, ERR_IO, "%s cannot be made: %s.", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
@@ -89,7 +99,7 @@ make_key_file(struct init *i)
 	if (fchmod(fd, 0400) != 0 || sys_write_all(fd, secret_bytes(i->kek), KEY_LEN) != ERR_OK ||
 	    sys_fsync(fd) != 0)
 		return because(i, ERR_IO, "The key file %s cannot be written.", i->key_file);
-	return ERR_OK;
+	return sync_name(i, i->key_file);
 }
 
 /* From stdin, up to its end or a line break; nothing is prompted for here. */
@@ -333,6 +343,9 @@ init_run(int argc, char **argv)
 		init_close(&i);
 	if (e == ERR_OK)
 		return 0;
-	fprintf(stderr, "sidekey-keeper init: %s\n", i.why[0] != '\0' ? i.why : err_name(e));
+	if (i.why[0] == '\0')
+		(void)because(
+		    &i, e, "The store in %s cannot be made: %s.", i.state_dir, err_name(e));
+	fprintf(stderr, "sidekey-keeper init: %s\n", i.why);
 	return 1;
 }

@@ -26,7 +26,12 @@ ops_unseal(struct ask *a)
 	if (e == ERR_AGAIN)
 		return ask_refuse(a, e, "unseal_wait", "wait, then try once more",
 		    "the next attempt may be made in %u s", wait_s);
-	return ask_refuse(a, e, "unseal_failed", "check the passphrase", "%s", why);
+	if (e == ERR_AUTH && !a->keeper->unseal.key_fits)
+		return ask_refuse(a, e, "unseal_failed", "check the passphrase", "%s", why);
+	return ask_refuse(a, e, "unseal_failed",
+	    "the passphrase is not what is wrong: see SECURITY.md, promise 8, and `sidekey audit "
+	    "verify --dir`",
+	    "%s", why[0] != '\0' ? why : err_name(e));
 }
 
 enum err

@@ -25,8 +25,13 @@ key_file_check(int fd, const char *path, char *why, size_t why_size)
 
 	if (fstat(fd, &st) != 0)
 		return ERR_IO;
-	if (!S_ISREG(st.st_mode) || (st.st_uid != getuid() && st.st_uid != 0) ||
-	    (st.st_mode & 077) != 0) {
+	if (!S_ISREG(st.st_mode)) {
+		(void)snprintf(why, why_size,
+		    "The key file %s is no regular file; name the file that sidekey init made.",
+		    path);
+		return ERR_DENIED;
+	}
+	if ((st.st_uid != getuid() && st.st_uid != 0) || (st.st_mode & 077) != 0) {
 		(void)snprintf(why, why_size,
 		    "The key file %s is open to others; it must be a file of ours with mode 0400.",
 		    path);
@@ -43,7 +48,8 @@ key_file_check(int fd, const char *path, char *why, size_t why_size)
 enum err
 unseal_key_file(const char *path, struct secret **ret_kek, char *why, size_t why_size)
 {
-	AUTO(sys_closep) int fd = sys_open(path, O_RDONLY, 0);
+	/* who opens a pipe otherwise waits until somebody fills it */
+	AUTO(sys_closep) int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 	AUTO(secret_freep) struct secret *kek = NULL;
 	enum err e;
 
@@ -71,6 +77,7 @@ unseal_with_kek(struct keeper *k, const struct secret *kek, char *why, size_t wh
 	struct keyring *ring = NULL;
 	enum err e = keyring_unwrap(buf_span(&meta->wrapped), meta->store_id, kek, &ring);
 
+	k->unseal.key_fits = e == ERR_OK;
 	if (e == ERR_OK)
 		e = keeper_open(k, ring, why, why_size);
 	else
@@ -114,9 +121,10 @@ unseal_with_passphrase(
 		return ERR_AGAIN;
 	}
 	e = crypto_passphrase(passphrase, salt, &kek);
-	if (e == ERR_OK)
-		e = unseal_with_kek(k, kek, why, why_size);
 	if (e != ERR_OK)
+		return e;
+	e = unseal_with_kek(k, kek, why, why_size);
+	if (!k->unseal.key_fits)
 		slow_down(&k->unseal, now_ms);
 	return e;
 }

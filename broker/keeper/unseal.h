@@ -4,8 +4,8 @@
  * Process: keeper.   Owns: the kek of a key file between its reading and its use.
  * Secrets: kek and passphrase, in the arena or in buffers that wipe.
  * Limits: UNSEAL_WAIT_S_MAX between attempts.
- * Failure: ERR_AUTH (wrong passphrase or key file), ERR_AGAIN (too soon), ERR_DENIED (loose
- *          modes), ERR_CONFLICT (the store wants the other method).
+ * Failure: ERR_AUTH (wrong passphrase or key file, or the store or log does not verify: key_fits),
+ * ERR_AGAIN (too soon), ERR_DENIED (loose modes), ERR_CONFLICT (the store wants the other method).
  */
 #ifndef KEEPER_UNSEAL_H
 #define KEEPER_UNSEAL_H
@@ -20,10 +20,11 @@ struct unseal {
 	enum unseal_method method; /* the store's */
 	uint32_t failures;
 	int64_t not_before_ms; /* monotonic */
+	bool key_fits;	       /* the last one opened the keyring; what failed came behind it */
 };
 
 const char *unseal_method_name(enum unseal_method m); /* "key-file", "passphrase" */
-/* The key file: KEY_LEN bytes, mode 0400 or 0600, ours. */
+/* The key file: KEY_LEN bytes, mode 0400 or 0600, ours. Waits for nobody. */
 enum err unseal_key_file(
     const char *path, struct secret **ret_kek, char *why, size_t why_size) NODISCARD;
 /* *ret_wait_s: seconds until the next attempt, with ERR_AGAIN. */

@@ -242,7 +242,7 @@ rig_done(void)
 /* A call: id, then what args holds. The reply behind the id, valid until the peer's next call. */
 struct rig_reply {
 	enum err e; /* of AK_FAIL */
-	char code[CODE_LEN_MAX + 1], message[HINT_LEN_MAX + 1];
+	char code[CODE_LEN_MAX + 1], message[HINT_LEN_MAX + 1], hint[HINT_LEN_MAX + 1];
 	struct wire_reader r; /* of AK_OK */
 };
 
@@ -267,6 +267,7 @@ rig_ask(struct rig_peer *p, enum msg_type type, struct span args, int fd)
 		reply.e = (enum err)wire_u16(&reply.r);
 		wire_str(&reply.r, reply.code, sizeof reply.code);
 		wire_str(&reply.r, reply.message, sizeof reply.message);
+		wire_str(&reply.r, reply.hint, sizeof reply.hint);
 	}
 	return reply;
 }

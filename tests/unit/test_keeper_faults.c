@@ -247,6 +247,12 @@ test_key_file(void)
 	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_NOT_FOUND, "none");
 	must(symlink(rig.key, wrong) == 0);
 	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_DENIED, "a link to one");
+	is_err(unseal_key_file(rig.dir, &kek, why, sizeof why), ERR_DENIED, "a folder");
+	ok(strstr(why, "no regular file") != NULL, "  is called that: %s", why);
+	(void)snprintf(wrong, sizeof wrong, "%s/pipe", rig.dir);
+	must(mkfifo(wrong, 0400) == 0);
+	is_err(unseal_key_file(wrong, &kek, why, sizeof why), ERR_DENIED, "a pipe, at once");
+	ok(strstr(why, "no regular file") != NULL, "  is called that: %s", why);
 }
 
 static struct rig_reply
@@ -276,6 +282,30 @@ init_with_passphrase(void)
 	sys_close(fds[0]);
 }
 
+/* Sealed, with somebody's line at the end of the log. */
+static void
+test_broken_log(void)
+{
+	char path[160];
+	struct rig_reply r;
+	struct stat st;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/audit/00000001.jsonl", rig.state);
+	must(stat(path, &st) == 0);
+	fd = sys_open(path, O_WRONLY | O_APPEND, 0);
+	must(sys_write_all(fd, "hello\n", 6) == ERR_OK);
+	sys_close(fd);
+	for (int i = 0; i < 2; i++) {
+		r = unseal("correct horse");
+		ok(r.e == ERR_AUTH && strstr(r.message, "audit log is broken") != NULL,
+		    "a broken log is called that: %s", r.message);
+		ok(rig.k->unseal.failures == 0 && strstr(r.hint, "passphrase is not") != NULL,
+		    "and is no wrong passphrase: %s", r.hint);
+	}
+	must(truncate(path, st.st_size) == 0);
+}
+
 static void
 test_passphrase(void)
 {
@@ -301,6 +331,7 @@ test_passphrase(void)
 	ok(rig_request_ended(serial, "api", "GET").allowed, "all of it");
 	must(rig_ask(&rig.cli, CK_SEAL, SPAN_NONE, -1).e == ERR_OK);
 	is_err(rig_workload("b"), ERR_SEALED, "sealed again");
+	test_broken_log();
 	is_err(unseal("correct horse").e, ERR_OK, "and open again");
 	ok(keeper_ready(rig.k) == READY_YES && rig_request_ended(serial, "api", "GET").allowed,
 	    "under the rules that were in force");

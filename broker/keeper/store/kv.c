@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "broker/ipc/wire.h"
 #include "broker/keeper/store/kv_state.h"
@@ -161,11 +162,14 @@ kv_create(const char *state_dir, const struct kv_meta *m, const struct keyring *
 	if (fstatat(dir_fd, STORE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return ERR_EXISTS; /* under the lock, so nobody makes it in between */
 	e = make_file(path, path_new, m, k);
-	if (e != ERR_OK) {
+	if (e == ERR_OK && sys_fsync(dir_fd) != 0)
+		e = ERR_IO;
+	if (e != ERR_OK) { /* the next try begins anew */
 		(void)sys_unlink(path_new);
-		return e;
+		(void)sys_unlink(path);
+		(void)unlinkat(dir_fd, LOCK_NAME, 0);
 	}
-	return sys_fsync(dir_fd) == 0 ? ERR_OK : ERR_IO;
+	return e;
 }
 
 static enum err
