@@ -29,6 +29,7 @@
 #define SHIM_ADDRESSES_MAX 8	      /* of its name; further ones are not tried */
 #define SHIM_RESOLVED_MS 30000	      /* an answer of DNS is used that long */
 #define SHIM_CONNECT_MS 10000	      /* from resolving to the end of the handshake */
+#define SHIM_GONE_MS 120000	      /* a host that acknowledges nothing: over TCP it is gone */
 #define SHIM_CROWDED_MS 20	      /* between attempts while its backlog is full */
 #define SHIM_CONTROL_MS 15000	      /* a control request, connection included ... */
 #define SHIM_CONTROL_MS_MIN 2000      /* ... less where --wait ends sooner, but never below this */

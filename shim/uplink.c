@@ -101,10 +101,24 @@ shake(struct shim_uplink *u)
 
 static void try_next(struct shim_uplink *u);
 
+/* Without probes a silent connection to a host that vanished looks alive until the next request. */
+static void
+tune(int fd)
+{
+	int on = 1, idle_s = SHIM_PROBE_IDLE_S, interval_s = SHIM_PROBE_INTERVAL_S;
+	unsigned gone_ms = SHIM_GONE_MS;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof gone_ms);
+}
+
 static void
 connected(struct shim_uplink *u)
 {
-	int error = 0, on = 1;
+	int error = 0;
 	socklen_t len = sizeof error;
 
 	if (getsockopt(u->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
@@ -114,7 +128,7 @@ connected(struct shim_uplink *u)
 		return;
 	}
 	if (u->all->gateway->is_tcp)
-		(void)setsockopt(u->watch.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		tune(u->watch.fd);
 	u->state = SHAKING;
 	shake(u);
 }

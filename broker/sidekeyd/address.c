@@ -3,8 +3,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "common/text.h"
+
+#define HOST_LEN_MAX 253
 
 static enum err
 parse_port(const char *text, in_port_t *ret_port)
@@ -64,4 +67,44 @@ address_parse(const char *text, struct sockaddr_storage *ret_sa, socklen_t *ret_
 	*ret_sa = sa;
 	*ret_len = len;
 	return ERR_OK;
+}
+
+static bool
+is_every_address(const struct sockaddr_storage *sa)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	memcpy(&in, sa, sizeof in);
+	memcpy(&in6, sa, sizeof in6);
+	return sa->ss_family == AF_INET ? in.sin_addr.s_addr == INADDR_ANY
+					: IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
+}
+
+/* As the shim reads it (shim/gateway.c). */
+static enum err
+check_host_port(const char *text)
+{
+	static const char of_names[] = "abcdefghijklmnopqrstuvwxyz"
+				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+	struct sockaddr_storage sa;
+	socklen_t sa_len;
+	in_port_t port;
+	size_t len = strspn(text, of_names);
+
+	if (address_parse(text, &sa, &sa_len) == ERR_OK)
+		return is_every_address(&sa) ? ERR_SYNTAX : ERR_OK;
+	if (len == 0 || len > HOST_LEN_MAX || strchr(".-", text[0]) != NULL || text[len] != ':')
+		return ERR_SYNTAX;
+	return parse_port(text + len + 1, &port);
+}
+
+enum err
+address_check_gateway(const char *text)
+{
+	struct sockaddr_un un;
+
+	if (strncmp(text, "unix:/", 6) == 0)
+		return strlen(text + 5) < sizeof un.sun_path ? ERR_OK : ERR_LIMIT;
+	return strncmp(text, "tcp:", 4) == 0 ? check_host_port(text + 4) : ERR_SYNTAX;
 }

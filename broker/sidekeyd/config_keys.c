@@ -97,13 +97,12 @@ static enum err
 read_gateway_address(const struct config_source *s, const struct yaml_node *n)
 {
 	static const char what[] =
-	    "unix:/PATH or tcp:HOST:PORT, as the workloads reach the gateway";
+	    "unix:/PATH of at most 107 bytes or tcp:HOST:PORT, as the workloads reach the gateway";
 	enum err e = expect_string(s, n, what);
 
 	if (e != ERR_OK)
 		return e;
-	if (strncmp(n->text, "unix:/", 6) != 0 &&
-	    (strncmp(n->text, "tcp:", 4) != 0 || strchr(n->text + 4, ':') == NULL))
+	if (address_check_gateway(n->text) != ERR_OK)
 		return yaml_error(s->error, s->file, n, "expected %s", what);
 	if (!span_copy_str(span_str(n->text), s->c->gateway_address, sizeof s->c->gateway_address))
 		return yaml_error(s->error, s->file, n, "the address is too long");

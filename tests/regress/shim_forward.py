@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import fakegateway, pki, shim, tap  # noqa: E402
+from harness import broker, fakegateway, pki, shim, tap  # noqa: E402
 
 
 def cpu_s(pid):
@@ -352,6 +352,19 @@ def exhausted(t):
         t.ok(shim.until(lambda: b" 200 " in ask(s)[0]), "it serves again when there are some")
 
 
+def probed(t):
+    """Over TCP a host that vanished says nothing: the kernel asks it (timer 2 is the keep-alive's, proc_net_tcp(5))."""
+    def timers():
+        with open("/proc/net/tcp") as f:
+            rows = [line.split() for line in f.readlines()[1:]]
+        return [r[5].split(":") for r in rows if r[2].endswith(f":{21611:04X}") and r[3] == "01"]
+
+    def idle():
+        return len(timers()) >= 2 and all(kind == "02" for kind, _ in timers())
+    t.ok(broker.wait_for(idle, "probes on the spare connections"), "spare connections over TCP are probed", timers())
+    t.ok(all(int(when, 16) <= 60 * os.sysconf("SC_CLK_TCK") for _, when in timers()), "a minute after the last word at most", timers())
+
+
 def main(t):
     threading.excepthook = lambda _: None
     g = fakegateway.FakeGateway()
@@ -371,6 +384,7 @@ def main(t):
     with shim.Shim(g.enrollment()) as s:
         for part in (plain, streaming, ends, many):
             part(t, g, s)
+        probed(t)
 
 
 if __name__ == "__main__":
