@@ -350,6 +350,7 @@ destroy(struct named_secret *n, uint32_t version, int64_t now_s, struct txn *t)
 	if (v->state == VERSION_DESTROYED)
 		return ERR_CONFLICT;
 	set_state(n, version, VERSION_DESTROYED, now_s);
+	n->exposed = n->exposed && secrets_active(n) != 0; /* it says so of the active one */
 	secrets_value_key(n, version, key);
 	txn_delete(t, key);
 	return ERR_OK;

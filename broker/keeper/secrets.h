@@ -27,8 +27,8 @@
 struct named_secret {
 	uint32_t id; /* with a version, what a gateway keys its copy by; never used again */
 	char name[NAME_LEN_MAX + 1];
-	bool exposed;
-	bool used; /* last_used_s is newer than the row */
+	bool exposed; /* the active version is: without one, nothing is in use that was seen */
+	bool used;    /* last_used_s is newer than the row */
 	int64_t created_s, changed_s, last_used_s;
 	uint32_t version_count;
 	uint32_t next_version;

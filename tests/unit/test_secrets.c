@@ -120,7 +120,9 @@ test_destroy(void)
 	is_err(change("a", SECRET_DESTROY, 2, &ops), ERR_CONFLICT, "once");
 	is_err(change("a", SECRET_ROLLBACK, 2, &ops), ERR_CONFLICT, "and never comes back");
 	ok(!secrets_has_version(secrets_find(&secrets, "a"), 2), "its value is gone");
+	ok(secrets.exposed_count == 1, "another one than the exposed");
 	is_err(change("a", SECRET_DESTROY, 1, &ops), ERR_OK, "the active one may be destroyed too");
+	ok(secrets.exposed_count == 0, "which ends the exposure");
 	ok(secrets_active(secrets_find(&secrets, "a")) == 0, "then none is active");
 	is_err(change("a", SECRET_ROLLBACK, 0, &ops), ERR_OK, "until one is put back");
 	history_is("a", "1d 2d 3r 4a");
