@@ -53,6 +53,12 @@ static const struct {
 	{ "a command, a double dollar", "A=$(id)\nB=$$\n", "$A=$(id)|$B=$$" },
 	{ "a dollar that refers to nothing", "A=5$\nB=$ 5\n", "A=5$|B=$ 5" },
 	{ "an escaped reference", "A=\"\\${B}\"\n", "A=${B}" },
+	/* where Docker Compose reads another value; sidekey(1) lists these */
+	{ "Compose: a tab and a hash", "A=1\t# one\n", "A=1" },
+	{ "Compose: a comment alone", "A= # one\n", "A=" },
+	{ "Compose: a backslash in single quotes", "A='x\\'\nB=1\n", "A=x\\|B=1" },
+	{ "Compose: escapes of C", "A=\"\\a\\b\\f\\v\\0101\"\n", "A=\\a\\b\\f\\v\\0101" },
+	{ "Compose: a space beyond ASCII", "A=1\xc2\xa0\n", "A=1\xc2\xa0" },
 	{ "bytes beyond ASCII", "A=gr\xc3\xbc\xc3\x9f\n", "A=gr\xc3\xbc\xc3\x9f" },
 };
 
@@ -66,6 +72,7 @@ static const struct {
 	{ "a dash in the name", "\nA-B=1\n", 2, "expected NAME=VALUE" },
 	{ "no name", "=1\n", 1, "expected NAME=VALUE" },
 	{ "YAML", "A: 1\n", 1, "expected NAME=VALUE" },
+	{ "brackets in the name", "A[0]=1\n", 1, "expected NAME=VALUE" },
 	{ "export alone", "export\n", 1, "expected NAME=VALUE" },
 	{ "an open double quote", "B=1\nA=\"x\nC=2\n", 2, "double quote is never closed" },
 	{ "an open single quote", "A='x\n", 1, "single quote is never closed" },
