@@ -12,10 +12,12 @@ link_unreachable(const char *path, int error)
 {
 	const char *why = "it does not answer", *next = "is sidekeyd running? (sidekey doctor)";
 
-	if (error == EACCES || error == EPERM) {
-		why = "permission denied";
-		next = "it belongs to the broker's operator; run this as that user or as root";
-	} else if (error == ENOENT) {
+	if (error == EACCES || error == EPERM)
+		return cli_fail(CLI_DENIED,
+		    "cannot reach the broker at %s: permission denied; it belongs to the broker's "
+		    "operator: run this as that user or as root",
+		    path);
+	if (error == ENOENT) {
 		why = "no such file";
 	} else if (error == ECONNREFUSED) {
 		why = "connection refused";

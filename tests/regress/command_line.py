@@ -35,6 +35,7 @@ def put_file(b, name, text):
 def exit_codes(t, b):
     for want, args in ((0, ["status"]), (0, ["--help"]), (0, ["version"]), (2, []), (2, ["frob"]), (2, ["status", "--frob"]),
                        (2, ["secret", "set", "x", "argv-value-0123456789"]), (2, ["secret", "set", "Bad Name"]),
+                       (1, ["policy", "check", put_file(b, "bad/policies/p.yaml", "policy: p\n").rsplit("/", 2)[0]]),
                        (3, ["secret", "show", "absent"]), (3, ["secret", "show", "absent", "--reveal"]), (3, ["secret", "history", "absent"]),
                        (3, ["workload", "revoke", "absent"]), (3, ["upstream", "check", "absent"]), (3, ["import", "env", "absent", "--workload", "w"]),
                        (2, ["audit", "export", "--since", "yesterday"]), (5, ["--run-dir", "/nonexistent", "status"]),
@@ -44,6 +45,45 @@ def exit_codes(t, b):
              f"exit {want}: sidekey {' '.join(args)}", f"exit {p.returncode}\n{p.stdout}{p.stderr}")
     p = b.cli("secret", "set", "x", "argv-value-0123456789", check=False)
     t.ok("argv-value" not in p.stderr and "stdin" in p.stderr, "a value in argv is refused, and not repeated", p.stderr)
+
+
+STRANGER = 65533  # a uid that owns nothing here
+
+
+def denied(t, b):
+    """Another user of the host, who may reach the programs and not the broker."""
+    if os.geteuid() != 0:
+        return t.lacks("exit 4 for another user", "root")
+
+    def ask(*args):
+        env = {"PATH": "/usr/bin:/bin"}
+        argv = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", *b.command(*args)[len(b.prefix):]]
+        return subprocess.run(argv, input="value-0123456789", capture_output=True, text=True, env=env, cwd="/", timeout=30)
+
+    commands = (["status"], ["reload"], ["workload", "add", "mine"], ["secret", "set", "mine"], ["secret", "show", "one", "--reveal"], ["seal"], ["audit", "tail"])
+    for args in commands:
+        p = ask(*args)
+        t.ok(p.returncode == 4 and "permission denied" in p.stderr and p.stdout == "", f"exit 4: another user's sidekey {' '.join(args)}", f"exit {p.returncode}\n{p.stdout}{p.stderr}")
+    socks = [f"{b.run}/{s}.sock" for s in ("admin", "keeper")]
+    modes = [os.stat(s).st_mode & 0o777 for s in socks]
+    t.is_(modes, [0o600, 0o600], "both sockets are their owner's alone")
+    for s in socks:
+        os.chmod(s, 0o666)
+    for args in commands:  # the kernel lets them through: who it is decides
+        p = ask(*args)
+        # the api answers 403; the keeper hangs up without a word
+        t.ok(p.returncode in (4, 5) and ("hung up" in p.stderr) == (p.returncode == 5) and p.stdout == "", f"refused, with the sockets open to all: {' '.join(args)}", f"exit {p.returncode}\n{p.stdout}{p.stderr}")
+    for s, mode in zip(socks, modes):
+        os.chmod(s, mode)
+    t.ok(b.cli("secret", "show", "mine", check=False).returncode == 3 and b.ready(), "nothing was done")
+
+
+def sealed(t, b):
+    b.start()
+    b.cli("seal")
+    for args in (["status"], ["secret", "list"], ["secret", "show", "one", "--reveal"], ["secret", "set", "new"], ["workload", "add", "new"], ["reload"]):
+        p = b.cli(*args, check=False, stdin="value-0123456789")
+        t.ok(p.returncode == 6, f"exit 6 of a sealed broker: sidekey {' '.join(args)}", f"exit {p.returncode}\n{p.stdout}{p.stderr}")
 
 
 def values(t, b):
@@ -296,7 +336,7 @@ def audit(t, b):
 def main(t):
     with broker.Broker() as b:
         b.start()
-        for part in (exit_codes, values, prompt, import_whole, import_nothing, import_revoked, import_half_promoted, audit):
+        for part in (exit_codes, values, denied, prompt, import_whole, import_nothing, import_revoked, import_half_promoted, audit, sealed):
             part(t, b)
         t.ok("CANARY" not in b.log() and "value-of" not in b.log(), "no value in the log")
 
