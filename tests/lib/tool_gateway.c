@@ -1,7 +1,8 @@
 /*
- * tool_gateway - the gateway itself on a clock that a test pushes: sidekey-gateway, of which the
- * linker wraps the monotonic clock (ld(1) --wrap). How far it was pushed, in ms, stands in the file
- * "clock" beside the program; wall time is not pushed, since certificates live by it.
+ * tool_gateway - the gateway itself on a clock that a test pushes and with host names of its own:
+ * sidekey-gateway, of which the linker wraps the monotonic clock and the reading of /etc/hosts
+ * (ld(1) --wrap). How far the clock was pushed, in ms, stands in the file "clock" beside the
+ * program, the names in "hosts"; wall time is not pushed, since certificates live by it.
  * Process: tests.   Owns: a mapping of that file, made before the sandbox closes.
  * Secrets: the gateway's.   Limits: none.   Failure: without the file it ends.
  */
@@ -11,9 +12,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "broker/gateway/hosts.h"
 #include "common/sys.h"
 
 static const volatile int64_t *pushed_ms;
+static char hosts_path[4096];
 
 static void __attribute__((constructor)) find_clock(void)
 {
@@ -27,6 +30,8 @@ static void __attribute__((constructor)) find_clock(void)
 		abort();
 	path[len] = '\0';
 	slash = strrchr(path, '/');
+	(void)memcpy(slash + 1, "hosts", sizeof "hosts");
+	(void)memcpy(hosts_path, path, sizeof path);
 	(void)memcpy(slash + 1, "clock", sizeof "clock");
 	fd = sys_open(path, O_RDONLY, 0);
 	at = mmap(NULL, sizeof *pushed_ms, PROT_READ, MAP_SHARED, fd, 0);
@@ -53,6 +58,16 @@ int64_t
 __wrap_clock_mono_ms(void)
 {
 	return __real_clock_mono_ms() + *pushed_ms;
+}
+
+enum err __real_hosts_read(const char *path, struct hosts **ret_h);
+enum err __wrap_hosts_read(const char *path, struct hosts **ret_h);
+
+enum err
+__wrap_hosts_read(const char *path, struct hosts **ret_h)
+{
+	(void)path;
+	return __real_hosts_read(hosts_path, ret_h);
 }
 
 #include "broker/gateway/main.c"

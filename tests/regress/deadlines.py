@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import broker, clock, oracle, stage, tap, upstream  # noqa: E402
 
 HOST = "Host: 127.0.0.1:7433\r\n"
-USE = "".join(f'  {name}:\n    allow: ["* /**"]\n' for name in ("anthropic", "deaf", "mute"))
+USE = "".join(f'  {name}:\n    allow: ["* /**"]\n' for name in ("anthropic", "deaf", "mute", "many"))
 MARGIN_S = 2  # for the time that really passes in a step
 BIG = 32 << 20  # more than all buffers on the way
 
@@ -36,18 +36,19 @@ def handler(conn, req):
 
 
 handler.before_body = True
+handler.says_continue = False
 
 
 class Deaf:
     """A port that takes no connection: its queue is full."""
 
-    def __init__(self):
-        self.sock = socket.create_server(("127.0.0.1", 0), backlog=0)
+    def __init__(self, host="127.0.0.1", port=0):
+        self.sock = socket.create_server((host, port), backlog=0)
         self.port = self.sock.getsockname()[1]
         self.fill = [socket.socket() for _ in range(4)]
         for s in self.fill:
             s.setblocking(False)
-            s.connect_ex(("127.0.0.1", self.port))
+            s.connect_ex((host, self.port))
 
 
 class Mute:
@@ -219,6 +220,55 @@ def dial(d):
         d.ended(code)
 
 
+def dial_all(d):
+    """Four seconds for each of eight addresses would be half a minute."""
+    d.log.mark()
+    c = d.client(f"GET /p/many/x HTTP/1.1\r\n{HOST}\r\n", seen=False)
+    d.t.is_(d.log.holds(event="decide", upstream="many", decision="allow"), "", "an upstream none of whose addresses takes a connection: it was allowed")
+    d.push(4)
+    d.push(4)
+    d.at("an upstream none of whose addresses takes a connection, and 8 s later", c, 7, answered(504, "upstream_timeout"))
+    d.ended("upstream_timeout")
+
+
+def expect_continue(d):
+    began = time.monotonic()
+    c = d.client(f"POST /p/anthropic/stuck HTTP/1.1\r\n{HOST}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    d.push(0)
+    said = quiet(c.sock)
+    d.t.ok(said == "" or time.monotonic() - began > 0.9, "an upstream that does not say 100: nothing for a second", said)
+    d.push(1)
+    c.sock.settimeout(5)
+    try:
+        said = c.sock.recv(100)
+    except OSError as e:
+        said = repr(e)
+    d.t.is_(said, b"HTTP/1.1 100 Continue\r\n\r\n", "an upstream that does not say 100: the gateway does after 1 s")
+    c.sock.close()
+
+
+def linger(d):
+    """Refused, with a body under way: what still comes is thrown away, for a while."""
+    c = d.client(f"POST /p/unknown/x HTTP/1.1\r\n{HOST}Content-Length: 100000\r\n\r\n", seen=False)
+    d.t.is_(c.read("POST").status, 403, "a refusal before the body")
+
+    def taken(_):
+        try:
+            c.sock.sendall(b"x")
+            return ""
+        except OSError as e:
+            return repr(e)
+
+    def refused(_):
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            if taken(c) != "":
+                return ""
+            time.sleep(0.02)
+        return "it still takes bytes"
+    d.at("a body that is not wanted", c, 3, refused, before=taken)
+
+
 def pool(d):
     d.s.w.ask("GET", "/p/anthropic/v1/x")
     d.push(0)
@@ -244,15 +294,18 @@ def keeper(d):
 
 
 def main(t):
-    clk = clock.Clock()
+    clk = clock.Clock("".join(f"127.0.0.{n} many.test\n" for n in range(2, 6)))
     with stage.Stage(handler, yaml="certificate_ttl: 24h\n", programs=clk.dir) as s:
         ports = {"deaf": Deaf(), "mute": Mute()}
         for name, port in ports.items():
             s.b.upstream(name, "anthropic", port, s.ca.cert, f"env: {{{name}: x}}\n")
+        many = [Deaf("127.0.0.2")]
+        many += [Deaf(f"127.0.0.{n}", many[0].port) for n in range(3, 6)]
+        s.b.write("upstreams/many.yaml", f"upstream: many\nlike: anthropic\nca: {s.ca.cert}\nconnect: many.test:{many[0].port}\nenv: {{many: x}}\n")
         s.b.policy("coder", ["coder"], USE)
         s.b.reload()
         d = Deadlines(t, s, clk)
-        for part in (idle, handshake, head, body, slow_reader, upstream_head, upstream_silent, upstream_stall, dial, pool, keeper):
+        for part in (idle, handshake, head, body, slow_reader, upstream_head, upstream_silent, upstream_stall, dial, dial_all, expect_continue, linger, pool, keeper):
             part(d)
         t.is_(oracle.alive(s.b, s.w.conf["gateway"], s.w.ca), "", "ALIVE")
 

@@ -131,6 +131,22 @@ def restarts(t):
         t.ok(time.monotonic() - start < 5, "without open work at once", time.monotonic() - start)
 
 
+def stuck(t):
+    """Whoever does not end at TERM is killed when its phase is over, and nothing waits longer than the ten seconds of all phases."""
+    for roles, least_s, most_s in ((("keeper",), 1, 4), (("gateway", "edge", "admin", "keeper"), 10, 14)):
+        with broker.Broker() as b:
+            b.start()
+            pids = [pid for role in roles for pid in b.pids()[role]]
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            start = time.monotonic()
+            code = b.stop()
+            took = time.monotonic() - start
+            t.ok(code == 0 and least_s <= took < most_s, f"TERM with {' and '.join(roles)} stuck: the end after {least_s} s", (code, took))
+            t.is_([pid for pid in pids if os.path.exists(f"/proc/{pid}")], [], "and of them, too")
+            t.is_([pid for pid in pids if f"(pid {pid}) is killed: it did not finish in time" not in b.log()], [], "the log says why")
+
+
 def bad_reload(t):
     with broker.Broker() as b:
         b.policy("p", ["a"], '  anthropic:\n    allow: ["GET /v1/models"]\n')
@@ -150,6 +166,7 @@ def main(t):
     sealed_start(t)
     store_refusals(t)
     restarts(t)
+    stuck(t)
     bad_reload(t)
 
 

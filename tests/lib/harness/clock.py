@@ -11,14 +11,16 @@ TOOL = os.path.join(os.path.dirname(broker.BUILT), "tests/tool_gateway")
 
 
 class Clock:
-    """Its folder holds the programs for Broker(programs=...)."""
+    """Its folder holds the programs for Broker(programs=...); hosts is what the gateway finds in /etc/hosts."""
 
-    def __init__(self):
+    def __init__(self, hosts=""):
         self.dir = tempfile.mkdtemp(prefix="sidekey-clock-")
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         shutil.copytree(broker.BIN, self.dir, dirs_exist_ok=True)
         shutil.copy(TOOL, f"{self.dir}/sidekey-gateway")
         os.chmod(self.dir, 0o755)
+        with open(f"{self.dir}/hosts", "w") as f:
+            f.write(hosts)
         self.pushed_ms = 0
         self.fd = os.open(f"{self.dir}/clock", os.O_RDWR | os.O_CREAT, 0o644)
         self.write()

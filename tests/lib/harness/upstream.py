@@ -185,7 +185,7 @@ class Upstream:
         self.heads.append(raw_head)
         lines = raw_head.decode("latin-1").split("\r\n")
         headers = [tuple(line.split(": ", 1)) for line in lines[1:] if line]
-        if ("Expect", "100-continue") in headers:
+        if ("Expect", "100-continue") in headers and getattr(self.handler, "says_continue", True):
             conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         req = Request(conn.number, lines[0], headers, raw_head, b"")
         early = getattr(self.handler, "before_body", False)
