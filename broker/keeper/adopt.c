@@ -9,7 +9,7 @@
 static void
 hold(struct keeper *k, struct flight *f)
 {
-	AUTO(limit_uses_wipe) struct limit_uses all = { .count = 0 };
+	struct limit_uses all = { .count = 0 };
 	const struct rules *view = policies_view(&k->policies, f->workload->name);
 	const struct upstream *u = rules_upstream(view, span_str(f->upstream->name));
 	struct limit_ask a = { .workload_id = f->workload->id };
@@ -17,7 +17,7 @@ hold(struct keeper *k, struct flight *f)
 
 	if (u == NULL)
 		return;
-	e = limit_uses_of(view, (uint16_t)(u - view->upstreams), NULL, &all);
+	e = limit_uses_of(&k->limits, view, (uint16_t)(u - view->upstreams), NULL, &all);
 	a.uses = all.list;
 	a.count = all.count;
 	if (e == ERR_OK && a.count > 0)

@@ -93,7 +93,7 @@ check_secret(struct question *q)
 static enum err
 take_limits(struct question *q)
 {
-	AUTO(limit_uses_wipe) struct limit_uses several = { .count = 0 };
+	struct limit_uses several = { .count = 0 };
 	struct limit_refusal why = { .use = NULL };
 	struct limit_ask a = { .workload_id = q->workload->id,
 		.uses = &q->match.use,
@@ -102,7 +102,7 @@ take_limits(struct question *q)
 	enum err e;
 
 	if (q->view->policy_count > 1) {
-		e = limit_uses_of(q->view, q->match.use->upstream, q->d, &several);
+		e = limit_uses_of(&q->k->limits, q->view, q->match.use->upstream, q->d, &several);
 		if (e != ERR_OK)
 			return e;
 		must(several.count > 0); /* the one that spoke */

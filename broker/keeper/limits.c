@@ -10,7 +10,7 @@
 void
 limits_init(struct limits *l)
 {
-	l->all = (struct table)TABLE_MAX(LIMITS_MAX);
+	*l = (struct limits){ .all = TABLE_MAX(LIMITS_MAX) };
 }
 
 void
@@ -22,6 +22,7 @@ limits_close(struct limits *l)
 	while ((p = table_next(&l->all, &cursor)) != NULL)
 		free(p);
 	table_close(&l->all);
+	free(l->listed);
 }
 
 static uint32_t *
@@ -110,26 +111,32 @@ limit_get(struct limits *l, uint64_t workload_id, const struct use *use, struct 
 	return ERR_OK;
 }
 
-void
-limit_uses_wipe(struct limit_uses *u)
+/* One memory for all requests: it grows with the rules, and no request pays for it. */
+static enum err
+make_room(struct limits *l, size_t max)
 {
-	free(u->list);
-	*u = (struct limit_uses){ .count = 0 };
+	const struct use **fresh;
+
+	if (max <= l->listed_max)
+		return ERR_OK;
+	fresh = calloc(max, sizeof *fresh);
+	if (fresh == NULL)
+		return ERR_NOMEM;
+	free(l->listed);
+	l->listed = fresh;
+	l->listed_max = max;
+	return ERR_OK;
 }
 
 enum err
-limit_uses_of(const struct rules *view, uint16_t upstream, const struct decide *d,
+limit_uses_of(struct limits *l, const struct rules *view, uint16_t upstream, const struct decide *d,
     struct limit_uses *ret_uses)
 {
-	size_t max = 0;
+	size_t max = 0, count = 0;
 
-	*ret_uses = (struct limit_uses){ .count = 0 };
 	for (uint32_t i = 0; i < view->policy_count; i++)
 		max += view->policies[i].use_count;
-	if (max == 0)
-		return ERR_OK;
-	ret_uses->list = calloc(max, sizeof(const struct use *));
-	if (ret_uses->list == NULL)
+	if (make_room(l, max) != ERR_OK)
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < view->policy_count; i++)
 		for (uint16_t n = 0; n < view->policies[i].use_count; n++) {
@@ -137,8 +144,9 @@ limit_uses_of(const struct rules *view, uint16_t upstream, const struct decide *
 
 			if (u->upstream == upstream &&
 			    (d == NULL || match_allows(u, d->method, d->target, d->browser)))
-				ret_uses->list[ret_uses->count++] = u;
+				l->listed[count++] = u;
 		}
+	*ret_uses = (struct limit_uses){ .list = l->listed, .count = count };
 	return ERR_OK;
 }
 

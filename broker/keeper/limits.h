@@ -31,7 +31,9 @@ struct limit {
 };
 
 struct limits {
-	struct table all; /* of struct limit */
+	struct table all;	   /* of struct limit */
+	const struct use **listed; /* of the last limit_uses_of() */
+	size_t listed_max;
 };
 
 /* What one request counts under, until it has ended; nearly always one. */
@@ -55,7 +57,7 @@ struct limit_refusal {
 
 /* The rules that one request counts under, each with a limit of its own. */
 struct limit_uses {
-	const struct use **list; /* owned */
+	const struct use *const *list; /* valid until the next limit_uses_of() */
 	size_t count;
 };
 
@@ -63,9 +65,8 @@ void limits_init(struct limits *l);
 void limits_close(struct limits *l);
 
 /* Of view's rules for that upstream (its index) those that allow d; d NULL: all. ERR_NOMEM. */
-enum err limit_uses_of(const struct rules *view, uint16_t upstream, const struct decide *d,
-    struct limit_uses *ret_uses) NODISCARD;
-void limit_uses_wipe(struct limit_uses *u);
+enum err limit_uses_of(struct limits *l, const struct rules *view, uint16_t upstream,
+    const struct decide *d, struct limit_uses *ret_uses) NODISCARD;
 
 /* Counts one request, open until held_close(). */
 enum err limits_take(struct limits *l, const struct limit_ask *a, struct held *ret_held,

@@ -171,9 +171,33 @@ test_several(void)
 	limits_close(&limits);
 }
 
+static void
+test_uses_of(void)
+{
+	struct use uses[] = { { .upstream = 1 }, { .upstream = 2 }, { .upstream = 1 } };
+	struct policy policies[] = { { .uses = uses, .use_count = 2 },
+		{ .uses = uses + 2, .use_count = 1 } };
+	struct rules one = { .policies = policies, .policy_count = 1 };
+	struct rules both = { .policies = policies, .policy_count = 2 }, none = { 0 };
+	struct limit_uses u, again;
+
+	limits_init(&limits);
+	is_err(limit_uses_of(&limits, &none, 1, NULL, &u), ERR_OK, "no rules");
+	ok(u.count == 0, "nothing counts");
+	is_err(limit_uses_of(&limits, &one, 1, NULL, &u), ERR_OK, "one policy");
+	ok(u.count == 1 && u.list[0] == &uses[0], "its rule for that upstream");
+	is_err(limit_uses_of(&limits, &both, 1, NULL, &u), ERR_OK, "two policies");
+	ok(u.count == 2 && u.list[0] == &uses[0] && u.list[1] == &uses[2], "both rules");
+	is_err(limit_uses_of(&limits, &both, 2, NULL, &again), ERR_OK, "another upstream");
+	ok(again.count == 1 && again.list[0] == &uses[1], "its rule");
+	ok(again.list == u.list, "without memory for each request");
+	limits_close(&limits);
+}
+
 int
 main(void)
 {
+	test_uses_of();
 	test_several();
 	test_every_window();
 	test_retry();
