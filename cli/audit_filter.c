@@ -56,11 +56,17 @@ same(const json_t *j, const char *key, const char *want)
 }
 
 bool
+audit_filter_given(const struct audit_filter *f)
+{
+	return f->workload != NULL || f->upstream != NULL || f->secret != NULL || f->since_s != 0;
+}
+
+bool
 audit_filter_passes(const struct audit_filter *f, struct span line)
 {
 	AUTO(json_freep) json_t *j = NULL;
 
-	if (f->workload == NULL && f->upstream == NULL && f->secret == NULL && f->since_s == 0)
+	if (!audit_filter_given(f))
 		return true;
 	j = parse(line);
 	return json_is_object(j) && same(j, "workload", f->workload) &&

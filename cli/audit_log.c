@@ -23,7 +23,7 @@ audit_log_turn(struct audit_log *l, uint32_t segment)
 	if (x != CLI_OK)
 		return x;
 	r = wire_read(buf_span(&reply.body));
-	if (segment < l->segment)
+	if (segment <= l->segment)
 		l->seq = 0; /* back, to read forward from there */
 	l->segment = wire_u32(&r);
 	l->newest = wire_bool(&r);

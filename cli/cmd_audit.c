@@ -14,27 +14,44 @@
 #define FOLLOW_MS 200	    /* how often a followed log is looked at */
 #define FOLLOW_ASK_EVERY 10 /* looks between two questions for a newer segment */
 
+struct tail {
+	const struct cli *c;
+	struct audit_log log;
+	struct audit_filter filter;
+	uint64_t skip; /* records that pass the filter but are older than what was asked for */
+};
+
 static void
-print(const struct cli *c, struct span line)
+tail_close(struct tail *t)
 {
-	if (c->json)
+	audit_log_close(&t->log);
+}
+
+static void
+print(struct tail *t, struct span line)
+{
+	if (!audit_filter_passes(&t->filter, line))
+		return;
+	if (t->skip > 0)
+		t->skip--;
+	else if (t->c->json)
 		audit_print_raw(line);
 	else
 		audit_print_person(line);
 }
 
 static enum cli_exit
-print_rest(const struct cli *c, struct audit_log *l)
+print_rest(struct tail *t)
 {
 	struct span line;
 	enum err e;
 
-	while ((e = audit_log_next(l, &line)) == ERR_OK)
-		print(c, line);
+	while ((e = audit_log_next(&t->log, &line)) == ERR_OK)
+		print(t, line);
 	return e == ERR_EOF ? CLI_OK : cli_fail_err(e, "reading the audit log");
 }
 
-/* Back over as many segments as it takes; *ret_skip lines of the first one found are not wanted. */
+/* Back over as many segments as it takes. */
 static enum cli_exit
 go_back(struct audit_log *l, uint64_t count)
 {
@@ -54,16 +71,45 @@ go_back(struct audit_log *l, uint64_t count)
 	}
 }
 
+/* The same where each record must be looked at. */
+static enum cli_exit
+go_back_filtered(struct tail *t, uint64_t count)
+{
+	struct audit_log *l = &t->log;
+
+	for (;;) {
+		uint64_t found = 0;
+		struct span line;
+		enum cli_exit x;
+		enum err e;
+		bool enough;
+
+		while ((e = audit_log_next(l, &line)) == ERR_OK)
+			found += audit_filter_passes(&t->filter, line);
+		if (e != ERR_EOF)
+			return cli_fail_err(e, "reading the audit log");
+		enough = found >= count || l->segment <= l->oldest;
+		x = audit_log_turn(l, enough ? l->segment : l->segment - 1);
+		if (x != CLI_OK)
+			return x;
+		if (enough) {
+			t->skip = found > count ? found - count : 0;
+			return CLI_OK;
+		}
+		count -= found;
+	}
+}
+
 /* From the segment that is open to the newest. */
 static enum cli_exit
-print_forward(const struct cli *c, struct audit_log *l)
+print_forward(struct tail *t)
 {
 	for (;;) {
-		enum cli_exit x = print_rest(c, l);
+		enum cli_exit x = print_rest(t);
 
-		if (x != CLI_OK || l->newest)
+		if (x != CLI_OK || t->log.newest)
 			return x;
-		x = audit_log_turn(l, l->segment + 1);
+		x = audit_log_turn(&t->log, t->log.segment + 1);
 		if (x != CLI_OK)
 			return x;
 	}
@@ -71,9 +117,9 @@ print_forward(const struct cli *c, struct audit_log *l)
 
 /* A segment that another has followed by now is read to its end, then left. */
 static enum cli_exit
-follow_turn(const struct cli *c, struct audit_log *l)
+follow_turn(struct tail *t)
 {
-	struct audit_log probe = *l;
+	struct audit_log *l = &t->log, probe = *l;
 	uint32_t segment = l->segment;
 	enum cli_exit x;
 	bool newer;
@@ -89,7 +135,7 @@ follow_turn(const struct cli *c, struct audit_log *l)
 	    probe.link.call.next_id; /* one connection, one sequence of questions */
 	probe.link = (struct link)LINK_NONE;
 	if (x == CLI_OK && newer) {
-		x = print_rest(c, l);
+		x = print_rest(t);
 		if (x == CLI_OK)
 			x = audit_log_turn(l, segment + 1);
 	}
@@ -98,18 +144,18 @@ follow_turn(const struct cli *c, struct audit_log *l)
 }
 
 static enum cli_exit
-follow(const struct cli *c, struct audit_log *l)
+follow(struct tail *t)
 {
 	const struct timespec pause = { .tv_nsec = FOLLOW_MS * 1000000L };
 	enum cli_exit x = CLI_OK;
 
 	for (unsigned n = 1; x == CLI_OK; n++) {
-		x = print_rest(c, l);
+		x = print_rest(t);
 		if (x == CLI_OK && (fflush(stdout) != 0 || ferror(stdout)))
 			return CLI_OK; /* the reader left: the usual end of it */
 		(void)nanosleep(&pause, NULL);
 		if (x == CLI_OK && n % FOLLOW_ASK_EVERY == 0)
-			x = follow_turn(c, l);
+			x = follow_turn(t);
 	}
 	return x;
 }
@@ -117,7 +163,7 @@ follow(const struct cli *c, struct audit_log *l)
 enum cli_exit
 cmd_audit_tail(struct cli *c)
 {
-	AUTO(audit_log_close) struct audit_log l = AUDIT_LOG_NONE;
+	AUTO(tail_close) struct tail t = { .c = c, .log = AUDIT_LOG_NONE };
 	const char *lines = cli_given(c, "lines");
 	uint64_t count = TAIL_DEFAULT;
 	enum cli_exit x;
@@ -125,13 +171,16 @@ cmd_audit_tail(struct cli *c)
 	if (lines != NULL && text_u64(span_str(lines), TAIL_MAX, &count) != ERR_OK)
 		return cli_fail(
 		    CLI_USAGE, "--lines takes a number up to %d, not \"%s\"", TAIL_MAX, lines);
-	x = audit_log_open(c, &l, 0);
+	x = audit_filter_read(c, clock_wall_s(), &t.filter);
 	if (x == CLI_OK)
-		x = go_back(&l, count);
+		x = audit_log_open(c, &t.log, 0);
 	if (x == CLI_OK)
-		x = print_forward(c, &l);
+		x = audit_filter_given(&t.filter) ? go_back_filtered(&t, count)
+						  : go_back(&t.log, count);
+	if (x == CLI_OK)
+		x = print_forward(&t);
 	if (x == CLI_OK && cli_given(c, "follow") != NULL)
-		x = follow(c, &l);
+		x = follow(&t);
 	return x;
 }
 

@@ -255,6 +255,10 @@ change(struct cli *c, const char *verb, uint32_t version, const char *done)
 		admin_print(reply);
 	else
 		cli_say(c, "%s: %s", c->args[0], done);
+	if (reply != NULL && admin_number(reply, "active_version") == 0)
+		cli_warn("%s has no active version now, and what needs it is refused until "
+			 "sidekey secret rotate or rollback",
+		    c->args[0]);
 	return CLI_OK;
 }
 

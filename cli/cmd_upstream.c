@@ -71,7 +71,8 @@ print_upstream(const struct cli *c, const struct upstream *u)
 		return print_json(u, place, dial);
 	(void)printf("%s: https://%s:%u%s\n", u->name, u->host, u->port, u->base_path);
 	(void)printf("  dialled:     %s%s\n", dial,
-	    u->allow_private ? ", private addresses too" : ", never a private address");
+	    u->allow_private || elsewhere ? ", private addresses too"
+					  : ", never a private address");
 	(void)printf("  verified as: %s, by %s\n", u->host,
 	    u->ca_pem != NULL ? "its own CA file" : "the system's CA store");
 	(void)printf("  secret:      %s\n", u->secret[0] != '\0' ? u->secret : "none");
@@ -102,7 +103,10 @@ cmd_upstream_check(struct cli *c)
 	}
 	if (u == NULL)
 		return cli_fail(CLI_NOT_FOUND,
-		    "there is no upstream \"%s\" in %s/upstreams, nor built in", c->args[0],
-		    c->config_dir);
+		    catalogue_text(c->args[0]) != NULL
+			? "the built-in upstream \"%s\" needs a file in %s/upstreams, with like: "
+			  "and what it lacks (url: ...)"
+			: "there is no upstream \"%s\" in %s/upstreams, nor built in",
+		    c->args[0], c->config_dir);
 	return print_upstream(c, u);
 }

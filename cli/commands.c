@@ -2,6 +2,14 @@
 
 #include "cli/commands.h"
 
+#define AUDIT_FILTER_OPTIONS                                                                       \
+	{ "since", 0, "TIME", "2026-11-24T00:00:00Z, or an age: 90s, 30m, 24h, 7d" },              \
+	    { "workload", 0, "NAME", "only of this workload" },                                    \
+	    { "upstream", 0, "NAME", "only of this upstream" },                                    \
+	{                                                                                          \
+		"secret", 0, "NAME", "only of this secret"                                         \
+	}
+
 /* clang-format off: one row a command reads best as a table */
 const struct cli_command cli_commands[] = {
 	{ NULL, "init", "",
@@ -92,13 +100,9 @@ const struct cli_command cli_commands[] = {
 
 	{ "audit", "tail", "", "the newest audit records", 0, 0, cmd_audit_tail,
 	    { { "lines", 'n', "N", "how many (default 10)" },
-		{ "follow", 'f', NULL, "go on printing as records come" } } },
+		{ "follow", 'f', NULL, "go on printing as records come" }, AUDIT_FILTER_OPTIONS } },
 	{ "audit", "export", "", "audit records as JSON lines, oldest first", 0, 0,
-	    cmd_audit_export,
-	    { { "since", 0, "TIME", "2026-11-24T00:00:00Z, or an age: 90s, 30m, 24h, 7d" },
-		{ "workload", 0, "NAME", "only of this workload" },
-		{ "upstream", 0, "NAME", "only of this upstream" },
-		{ "secret", 0, "NAME", "only of this secret" } } },
+	    cmd_audit_export, { AUDIT_FILTER_OPTIONS } },
 	{ "audit", "verify", "[FILE...]",
 	    "prove that nothing was changed: the broker's log, or files", 0, CLI_ARGS_MAX,
 	    cmd_audit_verify,

@@ -26,6 +26,9 @@ ops_unseal(struct ask *a)
 	if (e == ERR_AGAIN)
 		return ask_refuse(a, e, "unseal_wait", "wait, then try once more",
 		    "the next attempt may be made in %u s", wait_s);
+	if (e == ERR_CONFLICT)
+		return ask_refuse(
+		    a, e, "unseal_failed", "restart sidekeyd, which reads that file", "%s", why);
 	if (e == ERR_AUTH && !a->keeper->unseal.key_fits)
 		return ask_refuse(a, e, "unseal_failed", "check the passphrase", "%s", why);
 	return ask_refuse(a, e, "unseal_failed",

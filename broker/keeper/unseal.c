@@ -112,8 +112,8 @@ unseal_with_passphrase(
 	enum err e = keyring_peek(buf_span(&meta->wrapped), &m, salt);
 
 	if (e != ERR_OK || m != UNSEAL_PASSPHRASE) {
-		(void)snprintf(why, why_size,
-		    "This store is unsealed by its key file; restart sidekeyd to unseal it.");
+		(void)snprintf(
+		    why, why_size, "this store is opened by its key file, not by a passphrase");
 		return ERR_CONFLICT;
 	}
 	if (now_ms < k->unseal.not_before_ms) {

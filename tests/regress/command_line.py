@@ -84,6 +84,18 @@ def sealed(t, b):
     for args in (["status"], ["secret", "list"], ["secret", "show", "one", "--reveal"], ["secret", "set", "new"], ["workload", "add", "new"], ["reload"]):
         p = b.cli(*args, check=False, stdin="value-0123456789")
         t.ok(p.returncode == 6, f"exit 6 of a sealed broker: sidekey {' '.join(args)}", f"exit {p.returncode}\n{p.stdout}{p.stderr}")
+    p = b.cli("unseal", stdin="a-passphrase", check=False)
+    t.ok(p.returncode == 1 and "opened by its key file" in p.stderr and "restart sidekeyd" in p.stderr, "unseal of a store with a key file says what to do", p.stderr)
+
+
+def told(t, b):
+    """What a command says is so."""
+    p = b.cli("upstream", "check", "azure-openai", check=False)
+    t.ok(p.returncode == 3 and "needs a file" in p.stderr, "an upstream that is built in but for its host", p.stderr)
+    b.write("upstreams/near.yaml", "upstream: near\nlike: bearer\nurl: https://a.example\nconnect: 127.0.0.1:9\ncredential: {secret: s}\n")
+    t.ok("private addresses too" in b.cli("upstream", "check", "near").stdout and "never a private" in b.cli("upstream", "check", "brave").stdout,
+         "connect: may lead to a private address, and upstream check says so")
+    os.unlink(f"{b.conf}/upstreams/near.yaml")
 
 
 def values(t, b):
@@ -100,6 +112,9 @@ def values(t, b):
         t.ok(p.returncode == 1 and b.cli("secret", "show", "bad", check=False).returncode == 3, f"refused: {what}", p.stderr)
     b.cli("secret", "set", "long", stdin="x" * 16384 + "\n")
     t.is_(len(b.cli("secret", "show", "long", "--reveal").stdout), 16384, "the longest")
+    p = b.cli("secret", "destroy", "long", "--version", "1")
+    t.ok("no active version" in p.stderr, "who destroys the active version is told what that means", p.stderr)
+    b.cli("secret", "rotate", "long", stdin="short-0123456789")
     t.ok("secret_reveal" in b.cli("audit", "export", "--secret", "one").stdout, "a reveal is audited")
     rows = [json.loads(line) for line in b.cli("--json", "secret", "list").stdout.splitlines()]
     t.ok([r["name"] for r in rows] == ["long", "one"] and rows[1]["active_version"] == 2, "--json: one object a line", rows)
@@ -325,6 +340,10 @@ def audit(t, b):
     follow.wait()
     t.ok('"workload":"followed"' in line, "tail -f shows what comes", line)
     t.is_(len(b.cli("audit", "tail", "-n", "3").stdout.splitlines()), 3, "tail -n")
+    for filters in (["--secret", "one"], ["--workload", "followed"], ["--workload", "followed", "--secret", "one"], ["--since", "1h", "--secret", "one"], ["--secret", "absent"]):
+        passed = b.cli("audit", "export", *filters).stdout.splitlines()
+        for n in (1, 2, 100):
+            t.is_(b.cli("--json", "audit", "tail", "-n", str(n), *filters).stdout.splitlines(), passed[-n:], f"tail -n {n} {' '.join(filters)}: the newest that pass")
     b.stop()
     p = b.cli("audit", "verify", "--dir", f"{b.state}/audit")
     t.ok("proven:" in p.stdout, "offline, with the key beside it", p.stdout)
@@ -336,7 +355,7 @@ def audit(t, b):
 def main(t):
     with broker.Broker() as b:
         b.start()
-        for part in (exit_codes, values, denied, prompt, import_whole, import_nothing, import_revoked, import_half_promoted, audit, sealed):
+        for part in (exit_codes, told, values, denied, prompt, import_whole, import_nothing, import_revoked, import_half_promoted, audit, sealed):
             part(t, b)
         t.ok("CANARY" not in b.log() and "value-of" not in b.log(), "no value in the log")
 
