@@ -3,7 +3,9 @@
 import json
 import os
 import pty
+import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import broker, tap  # noqa: E402
+from harness import broker, oracle, tap  # noqa: E402
 
 CANARY = "sk-ant-api03-CANARY0123456789CANARY"
 OTHER = "ghp_CANARY9876543210CANARY"
@@ -259,6 +261,24 @@ def import_nothing(t, b):
     t.is_(b.cli("secret", "show", "github-token", "--reveal").stdout, OTHER, "the same import works afterwards")
 
 
+def files_synced(t, b):
+    """A file that a command puts in its place is on the disk first, and its name after."""
+    if os.geteuid() != 0 or not shutil.which("strace") or oracle.SANITIZED:
+        return t.lacks("what the commands sync", "strace, root and no sanitizer")
+    env = put_file(b, "synced/.env", "OPENAI_API_KEY=sk-proj-CANARY0123456789canary\n")
+    out = own(b, put_file(b, "synced/trace", ""))
+    own(b, f"{b.dir}/synced")
+    for args, count in ((["import", "env", env, "--workload", "synced"], 3), (["workload", "enroll", "synced", "--out", f"{b.dir}/synced/enroll.json", "--replace"], 1)):
+        subprocess.run(["strace", "-f", "-y", "-o", out, "-e", "trace=rename,fsync", *b.command(*args)], capture_output=True, check=True, timeout=60)
+        with open(out) as f:
+            lines = f.read().splitlines()
+        placed = [(n, m[1], m[2]) for n, line in enumerate(lines) if (m := re.search(r'rename\("([^"]*\.new)", "([^"]*)"\) += 0', line))]
+        t.is_(len(placed), count, f"{args[0]}: files put in their places")
+        for n, new, name in placed:
+            t.ok(any(f"<{new}>) " in line for line in lines[:n]) and any(f"<{os.path.dirname(name)}>) " in line for line in lines[n:]),
+                 f"{os.path.basename(name)}: the file is synced before, the folder after", "\n".join(lines))
+
+
 def import_revoked(t, b):
     b.workload("gone")
     b.cli("workload", "revoke", "gone")
@@ -355,7 +375,7 @@ def audit(t, b):
 def main(t):
     with broker.Broker() as b:
         b.start()
-        for part in (exit_codes, told, values, denied, prompt, import_whole, import_nothing, import_revoked, import_half_promoted, audit, sealed):
+        for part in (exit_codes, told, values, denied, prompt, import_whole, import_nothing, files_synced, import_revoked, import_half_promoted, audit, sealed):
             part(t, b)
         t.ok("CANARY" not in b.log() and "value-of" not in b.log(), "no value in the log")
 
