@@ -147,10 +147,17 @@ on_cert(struct gateway *g, struct wire_reader *r)
 
 /* ---- what we are told ---- */
 
+static bool
+can_sign(enum ready_state keeper)
+{
+	return keeper != READY_NOT && keeper != READY_SEALED;
+}
+
 static enum err
 on_state(struct gateway *g, struct wire_reader *r)
 {
 	uint8_t ready = wire_u8(r);
+	bool could = can_sign(g->ready);
 
 	g->announced_generation = wire_u64(r);
 	if (wire_done(r) != ERR_OK)
@@ -158,7 +165,8 @@ on_state(struct gateway *g, struct wire_reader *r)
 	g->ready = (enum ready_state)ready;
 	loop_timer_stop(g->loop, &g->away_timer);
 	live_on_state(g, g->ready);
-	if (g->cert.tls == NULL && ready != READY_NOT && ready != READY_SEALED)
+	if (g->cert.tls == NULL && can_sign(g->ready) &&
+	    !could) /* once: a second key would not fit the first answer */
 		ask_certificate(g);
 	if (ready != READY_YES && ready != READY_NO_RULES)
 		listen_open(g); /* no certificate comes now: whoever connects is told, not held */

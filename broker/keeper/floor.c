@@ -1,10 +1,8 @@
 #include "broker/keeper/floor.h"
 
 bool
-floor_init(struct floor *f, int64_t audit_s, int64_t wall_ms, int64_t mono_ms)
+floor_init(struct floor *f, int64_t audit_ms, int64_t wall_ms, int64_t mono_ms)
 {
-	int64_t audit_ms = audit_s * 1000;
-
 	f->base_ms = audit_ms > wall_ms ? audit_ms : wall_ms;
 	f->base_mono_ms = mono_ms;
 	return audit_ms - wall_ms > FLOOR_AHEAD_MS_MAX;

@@ -22,9 +22,9 @@ struct floor {
 	    base_mono_ms; /* time was base_ms when the monotonic clock read base_mono_ms */
 };
 
-/* audit_s: time of the last audit record, 0 for none. True when it lies too far ahead of the wall
+/* audit_ms: time of the last audit record, 0 for none. True when it lies too far ahead of the wall
  * clock. */
-bool floor_init(struct floor *f, int64_t audit_s, int64_t wall_ms, int64_t mono_ms);
+bool floor_init(struct floor *f, int64_t audit_ms, int64_t wall_ms, int64_t mono_ms);
 /* The operator says that the wall clock is right and the log was ahead: time starts anew from the
  * wall clock. */
 void floor_accept(struct floor *f, int64_t wall_ms, int64_t mono_ms);

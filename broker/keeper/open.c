@@ -91,7 +91,7 @@ set_clock(struct keeper *k)
 	int64_t wall_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
 	struct audit_record r = { .event = AUDIT_CLOCK_ACCEPTED };
 
-	k->clock_ahead = floor_init(&k->floor, audit_last_time_s(k->audit), wall_ms, mono_ms);
+	k->clock_ahead = floor_init(&k->floor, audit_last_time_ms(k->audit), wall_ms, mono_ms);
 	if (!k->clock_ahead)
 		return;
 	if (!k->settings.accept_clock) {

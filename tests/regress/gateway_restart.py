@@ -46,7 +46,8 @@ def sealed(t):
         start = time.monotonic()
         said = healthy(b)
         took = time.monotonic() - start
-        t.ok("INTERNAL_ERROR" in said.upper() and took < oracle.ALIVE_S, "sealed: a client is turned away at once, not held", f"{said} after {took:.1f} s")
+        # the alert, or, for a client that had not spoken yet, the closed connection
+        t.ok(("INTERNAL_ERROR" in said.upper() or "BrokenPipe" in said) and took < oracle.ALIVE_S, "sealed: a client is turned away at once, not held", f"{said} after {took:.1f} s")
         b.cli("unseal", stdin="correct horse battery\n")
         broker.wait_for(b.answers, "unsealed")
         broker.wait_for(lambda: healthy(b) == "", "the gateway to serve")

@@ -131,8 +131,9 @@ def main(t):
         t.is_(sorted(set(d.revoked) - {r["workload"] for r in said["workload_revoke"]}), [], "each revocation")
         t.ok(len(said["enroll_new"]) >= len(d.enrolled) and len(said["secret_rotate"]) >= d.rotated // 2, "enrollments and rotations", {k: len(v) for k, v in said.items()})
         t.ok(len(said["keeper_start"]) == kills + 1, "and each start", len(said["keeper_start"]))
-        times = [r["time"] for r in records]
-        t.ok(times == sorted(times), "in the order of time")
+        said = [r for r in records if r["event"] != "segment"]  # a header says when its file was begun, which is after the lines that it repeats
+        back = [(a, b) for a, b in zip(said, said[1:]) if b["time"] < a["time"]]
+        t.is_(back, [], "in the order of time")
         t.is_(oracle.can(value(d.rotated), b), "", "CAN")
 
 

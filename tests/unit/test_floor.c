@@ -6,20 +6,21 @@ test_start(void)
 {
 	static const struct {
 		const char *name;
-		int64_t audit_s, wall_ms;
+		int64_t audit_ms, wall_ms;
 		bool ahead;
 		int64_t now_ms;
 	} cases[] = {
 		{ "a new log", 0, 1000000, false, 1000000 },
-		{ "a log of yesterday", 500, 1000000, false, 1000000 },
-		{ "a log a little ahead: its time counts", 1100, 1000000, false, 1100000 },
-		{ "ten minutes ahead is still that", 1600, 1000000, false, 1600000 },
-		{ "a second more needs the operator", 1601, 1000000, true, 1601000 },
+		{ "a log of yesterday", 500000, 1000000, false, 1000000 },
+		{ "a log a little ahead: its time counts", 1100000, 1000000, false, 1100000 },
+		{ "by less than a second, too", 1000999, 1000000, false, 1000999 },
+		{ "ten minutes ahead is still that", 1600000, 1000000, false, 1600000 },
+		{ "a second more needs the operator", 1601000, 1000000, true, 1601000 },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct floor f;
-		bool ahead = floor_init(&f, cases[i].audit_s, cases[i].wall_ms, 77);
+		bool ahead = floor_init(&f, cases[i].audit_ms, cases[i].wall_ms, 77);
 
 		ok(ahead == cases[i].ahead &&
 			floor_now_ms(&f, cases[i].wall_ms, 77) == cases[i].now_ms,

@@ -346,9 +346,9 @@ audit_durable_seq(const struct audit *a)
 }
 
 int64_t
-audit_last_time_s(const struct audit *a)
+audit_last_time_ms(const struct audit *a)
 {
-	return a->chain.time_ms / 1000;
+	return a->chain.time_ms;
 }
 
 void

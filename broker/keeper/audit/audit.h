@@ -88,7 +88,7 @@ bool audit_pending(const struct audit *a);
 bool audit_failing(const struct audit *a);
 uint64_t audit_seq(const struct audit *a);	   /* the last appended */
 uint64_t audit_durable_seq(const struct audit *a); /* the last that no crash takes back */
-int64_t audit_last_time_s(const struct audit *a);  /* the time floor */
+int64_t audit_last_time_ms(const struct audit *a); /* the time floor */
 /* The operator says that the log was ahead of the true time: records may begin anew from now.
  * Append AUDIT_CLOCK_ACCEPTED next. */
 void audit_accept_clock(struct audit *a, int64_t now_ms);
