@@ -75,8 +75,11 @@ link_close(struct link *l)
 struct wire_writer
 link_begin(struct link *l, struct buf *body)
 {
+	struct wire_writer w;
+
 	buf_clear(body);
-	return call_begin(&l->call, body);
+	w = call_begin(&l->call, body);
+	return w;
 }
 
 void

@@ -35,6 +35,6 @@ err_name(enum err e)
 void
 must_failed(const char *cond, const char *file, int line)
 {
-	fprintf(stderr, "sidekey: bug: %s:%d: %s\n", file, line, cond);
+	(void)fprintf(stderr, "sidekey: bug: %s:%d: %s\n", file, line, cond);
 	abort();
 }

@@ -131,7 +131,7 @@ text_unhex(struct span s, uint8_t *dst, size_t len)
 		if (hex_value(s.p[i]) < 0)
 			return ERR_SYNTAX;
 	for (size_t i = 0; i < len; i++)
-		dst[i] = (uint8_t)(hex_value(s.p[2 * i]) << 4 | hex_value(s.p[2 * i + 1]));
+		dst[i] = (uint8_t)(hex_value(s.p[2 * i]) * 16 + hex_value(s.p[2 * i + 1]));
 	return ERR_OK;
 }
 

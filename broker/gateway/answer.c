@@ -116,7 +116,7 @@ static enum err
 take_first(struct conn *c, struct span block, size_t *ret_left)
 {
 	struct exchange *x = &c->exchange;
-	bool final;
+	bool final = false;
 	enum err e = buf_append_span(&x->response, block);
 
 	*ret_left = 0;

@@ -165,7 +165,7 @@ control_request(struct keeper *k, struct peer *p, const struct control *c)
 		return;
 	}
 	refusal = identity_refusal(cert, keeper_now_s(k));
-	if (!usable(refusal)) {
+	if (cert == NULL || !usable(refusal)) {
 		deny(k, p, c,
 		    &(struct denied){
 			.code = c->has_serial ? refusal : "no_certificate", .cert = cert });

@@ -267,7 +267,7 @@ undo(struct init *i)
 static int
 usage(const char *why)
 {
-	fprintf(stderr,
+	(void)fprintf(stderr,
 	    "sidekey-keeper init: %s\n"
 	    "usage: sidekey-keeper init --state-dir DIR --trust-domain NAME\n"
 	    "       --unseal key-file --key-file FILE | --unseal passphrase (read from stdin)\n",
@@ -346,6 +346,6 @@ init_run(int argc, char **argv)
 	if (i.why[0] == '\0')
 		(void)because(
 		    &i, e, "The store in %s cannot be made: %s.", i.state_dir, err_name(e));
-	fprintf(stderr, "sidekey-keeper init: %s\n", i.why);
+	(void)fprintf(stderr, "sidekey-keeper init: %s\n", i.why);
 	return 1;
 }

@@ -64,7 +64,7 @@ by_hand(int argc, char **argv)
 		printf("%s %s\n", base, SIDEKEY_VERSION);
 		exit(0);
 	}
-	fprintf(stderr, "%s: sidekeyd starts this program; run sidekeyd instead\n", base);
+	(void)fprintf(stderr, "%s: sidekeyd starts this program; run sidekeyd instead\n", base);
 	exit(STATUS_USAGE);
 }
 

@@ -47,18 +47,18 @@ arguments_read(int argc, char **argv)
 			a.accept_clock = true;
 			break;
 		case 'h':
-			fputs(usage, stdout);
+			(void)fputs(usage, stdout);
 			exit(0);
 		case 'v':
 			puts("sidekeyd " SIDEKEY_VERSION);
 			exit(0);
 		default:
-			fputs("Try sidekeyd --help.\n", stderr);
+			(void)fputs("Try sidekeyd --help.\n", stderr);
 			exit(STATUS_USAGE);
 		}
 	}
 	if (optind != argc) {
-		fprintf(stderr, "sidekeyd: unexpected argument %s\nTry sidekeyd --help.\n",
+		(void)fprintf(stderr, "sidekeyd: unexpected argument %s\nTry sidekeyd --help.\n",
 		    argv[optind]);
 		exit(STATUS_USAGE);
 	}

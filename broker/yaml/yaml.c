@@ -139,6 +139,7 @@ read_key(struct reader *r, struct yaml_node **ret_n)
 	e = read_node(r, YAML_DEPTH_MAX, &n);
 	if (e != ERR_OK)
 		return e;
+	must(n != NULL && n->text != NULL); /* a scalar has its text */
 	if (n->text[0] == '\0')
 		return yaml_error(r->error, r->file, n, "a key is empty");
 	n->kind = YAML_STRING;
