@@ -13,7 +13,8 @@
 
 /* What the child reports on the pipe when it does not become the program. */
 struct report {
-	bool is_exec; /* else a step of ours before it */
+	int is_exec; /* else a step of ours before it; no bool, whose padding would be written too
+		      */
 	int error;
 };
 

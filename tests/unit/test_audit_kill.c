@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -73,7 +74,7 @@ run_and_kill(const struct fixture *f, int batches)
 	must(pid >= 0);
 	if (pid == 0) { /* a program of its own: a fork would not have the locked arena */
 		(void)dup2(fds[1], STDOUT_FILENO);
-		(void)execl("/proc/self/exe", "test_audit_kill", f->dir, (char *)NULL);
+		(void)execl(program_invocation_name, "test_audit_kill", f->dir, (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -131,7 +132,7 @@ run_until(const struct fixture *f, rlim_t max)
 	if (pid == 0) {
 		(void)signal(SIGXFSZ, SIG_DFL);
 		must(setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_FSIZE, &l) == 0);
-		(void)execl("/proc/self/exe", "test_audit_kill", f->dir, (char *)NULL);
+		(void)execl(program_invocation_name, "test_audit_kill", f->dir, (char *)NULL);
 		_exit(127);
 	}
 	must(waitpid(pid, &status, 0) == pid);

@@ -1,5 +1,6 @@
 /* kill -9 at any moment: what was acknowledged is there, what was used up stays used up, and log
  * and store agree. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -117,7 +118,7 @@ one_round(int round)
 	must(pid >= 0);
 	if (pid == 0) { /* exec, since the arena of secrets does not cross a fork */
 		must(dup2(fds[1], WORK_FD) == WORK_FD);
-		(void)execl("/proc/self/exe", "test_keeper_crash", rig.state, rig.key, NULL);
+		(void)execl(program_invocation_name, "test_keeper_crash", rig.state, rig.key, NULL);
 		_exit(1);
 	}
 	sys_close(fds[1]);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -217,7 +218,7 @@ start_child(const struct fixture *f, int out)
 	if (pid > 0)
 		return pid;
 	(void)dup2(out, STDOUT_FILENO);
-	(void)execl("/proc/self/exe", "test_kv", f->dir, (char *)NULL);
+	(void)execl(program_invocation_name, "test_kv", f->dir, (char *)NULL);
 	_exit(127);
 }
 
