@@ -232,6 +232,8 @@ audit_close(struct audit *a, int64_t now_s)
 {
 	if (a == NULL)
 		return;
+	if (audit_reopen(a, now_s) != ERR_OK)
+		log_warn("audit: no new segment at the end");
 	if (!a->failing && (a->chain.interval_records > 0 || audit_chain_untold(&a->chain)) &&
 	    audit_chain_checkpoint(&a->chain, now_s, &a->pending) != ERR_OK)
 		log_warn("audit: no checkpoint at the end");

@@ -59,7 +59,8 @@ struct audit_settings {
  * audit_sync() gives ERR_IO until audit_recover() works. */
 enum err audit_open(const struct audit_settings *s, const struct keyring *k, uint64_t min_seq,
     int64_t now_s, struct audit **ret_a, char *ret_why, size_t why_size) NODISCARD;
-void audit_close(struct audit *a, int64_t now_s); /* writes a checkpoint if it can */
+/* Writes a checkpoint if it can; into the next segment if the newest is not where we write. */
+void audit_close(struct audit *a, int64_t now_s);
 
 /* Appends in memory; durable only after audit_sync(). Gives the record's sequence. revision:
  * kv_revision(). */
