@@ -15,7 +15,7 @@ put_content(struct conn *c)
 	enum err e;
 
 	if (x->secret != NULL)
-		free_len = redact_scan(x->secret->redact, plain, x->down.done);
+		free_len = redact_scan(x->secret->redact, plain, x->down.done, &x->echoed);
 	e = body_put(&c->gw->stage, x->down_framing, span_of(plain->data, free_len));
 	buf_clear(&x->held);
 	if (e == ERR_OK && free_len < plain->len)
@@ -63,7 +63,8 @@ put_final_head(struct conn *c, const struct http1_head *h)
 	struct resphead r = { .head = h,
 		.client_minor = x->client_minor,
 		.to_head = x->is_head,
-		.redact = x->secret == NULL ? NULL : x->secret->redact };
+		.redact = x->secret == NULL ? NULL : x->secret->redact,
+		.echoed = &x->echoed };
 
 	x->close_client = must_close_client(c, h);
 	x->close_upstream = !h->keep_alive;

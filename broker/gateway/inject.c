@@ -218,12 +218,13 @@ inject_head(const struct upstream *up, const struct http1_head *h, struct span t
 		e = put_host(up, out);
 	if (e == ERR_OK)
 		e = put_client_fields(up, h, scanned, out);
-	if (e == ERR_OK && scanned)
+	if (e == ERR_OK)
+		e = put_credential(up, credential, out);
+	if (e == ERR_OK && scanned) /* behind it: OpenSSL's AES-GCM (3.1, AVX-512) keeps a record's
+				       last 15 bytes for as long as the connection is open */
 		e = buf_append_str(out, "Accept-Encoding: identity\r\n");
 	if (e == ERR_OK)
 		e = put_framing(h, out);
-	if (e == ERR_OK)
-		e = put_credential(up, credential, out);
 	return e == ERR_OK ? buf_append(out, "\r\n", 2) : e;
 }
 

@@ -92,8 +92,10 @@ proxy_done(struct conn *c)
 	struct exchange *x = &c->exchange;
 	bool keep = !x->close_client && x->up.done;
 
-	if (x->up.done && !x->close_upstream && stream_reusable(&x->uc->stream) &&
-	    x->config == c->gw->config) { /* else nobody could ever take it from its pool */
+	/* echoed: OpenSSL's AES-GCM (3.1, AVX-512) keeps the end of the last record until the
+	 * connection is closed. config: else nobody could ever take it from its pool. */
+	if (x->up.done && !x->close_upstream && !x->echoed && stream_reusable(&x->uc->stream) &&
+	    x->config == c->gw->config) {
 		upstream_keep(x->uc);
 		x->uc = NULL;
 	}

@@ -41,6 +41,7 @@ struct exchange {
 	bool wants_continue; /* the client waits for a 100 */
 	bool answered;	     /* the final head went to the client */
 	bool close_client, close_upstream;
+	bool echoed; /* the upstream sent the credential back */
 	uint8_t interim_count;
 	uint64_t body_window_bytes; /* that came since the window began */
 	struct buf response;	    /* the upstream's head, until it is whole */

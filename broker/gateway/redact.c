@@ -205,7 +205,7 @@ next_candidate(const uint8_t *filter, const uint8_t *p, size_t at, size_t len)
 
 /* Blanks, or only looks; how far it is sure. */
 static size_t
-scan(const struct redact *r, uint8_t *p, size_t len, bool last)
+scan(const struct redact *r, uint8_t *p, size_t len, bool last, bool *found)
 {
 	const uint8_t *filter = secret_bytes(r->filter);
 	size_t at = 0;
@@ -215,24 +215,26 @@ scan(const struct redact *r, uint8_t *p, size_t len, bool last)
 
 		if (n == PARTIAL)
 			return at;
-		if (n > 0)
+		if (n > 0) {
 			memset(p + at, '*', n);
+			*found = true;
+		}
 		at += n > 0 ? n : 1;
 	}
 	return len;
 }
 
 size_t
-redact_scan(const struct redact *r, struct buf *b, bool last)
+redact_scan(const struct redact *r, struct buf *b, bool last, bool *found)
 {
-	return r == NULL ? b->len : scan(r, b->data, b->len, last);
+	return r == NULL ? b->len : scan(r, b->data, b->len, last, found);
 }
 
 void
-redact_blank(const struct redact *r, uint8_t *p, size_t len)
+redact_blank(const struct redact *r, uint8_t *p, size_t len, bool *found)
 {
 	if (r != NULL)
-		(void)scan(r, p, len, true);
+		(void)scan(r, p, len, true, found);
 }
 
 bool

@@ -31,11 +31,12 @@ void redact_free(struct redact *r);
  * go out now: all but what could still become a match (at most redact_held_max() bytes, none in
  * most texts). Give the held bytes again, in front of the new ones, in the next call; bytes that
  * may go out are better taken away first, for they would be looked at again. last: nothing more
- * comes, everything may go out. However a stream is split, the same bytes are blanked. */
-size_t redact_scan(const struct redact *r, struct buf *b, bool last);
+ * comes, everything may go out. However a stream is split, the same bytes are blanked.
+ * *found: set when there was a match, else left as it is. */
+size_t redact_scan(const struct redact *r, struct buf *b, bool last, bool *found);
 /* The same for what is whole: header values, status lines, a head. */
 bool redact_found(const struct redact *r, struct span s);
-void redact_blank(const struct redact *r, uint8_t *p, size_t len);
+void redact_blank(const struct redact *r, uint8_t *p, size_t len, bool *found);
 /* A buffer for redact_scan() must be able to hold more than this, or it may never move on. */
 size_t redact_held_max(const struct redact *r);
 

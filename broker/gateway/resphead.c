@@ -103,7 +103,7 @@ resphead_write(const struct resphead *r, struct buf *out, enum http1_framing *re
 	if (e == ERR_OK)
 		e = put_fields(r->head, out);
 	if (e == ERR_OK && r->redact != NULL)
-		redact_blank(r->redact, out->data + start, out->len - start);
+		redact_blank(r->redact, out->data + start, out->len - start, r->echoed);
 	if (e == ERR_OK)
 		e = put_framing(r, out, ret_framing);
 	if (e == ERR_OK && r->close)

@@ -16,6 +16,7 @@ struct resphead {
 	uint8_t client_minor;	     /* HTTP/1.0 clients get no chunks */
 	bool to_head;		     /* the request was HEAD */
 	bool close;		     /* say "Connection: close" */
+	bool *echoed;		     /* set when the credential stood in the head */
 };
 
 /* Status line, the upstream's fields but for hop-by-hop ones, framing and any Sidekey-* (ours

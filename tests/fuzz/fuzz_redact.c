@@ -52,6 +52,8 @@ make_forms(struct forms *f, struct span s)
 	must(n == FORMS);
 }
 
+static bool found;
+
 static void
 relay(const struct redact *r, struct span in, size_t step, uint8_t *out)
 {
@@ -63,7 +65,7 @@ relay(const struct redact *r, struct span in, size_t step, uint8_t *out)
 
 		must(buf_append(&b, in.p + at, n) == ERR_OK);
 		at += n;
-		go = redact_scan(r, &b, at == in.len);
+		go = redact_scan(r, &b, at == in.len, &found);
 		must(go <= b.len && b.len - go <= redact_held_max(r));
 		must(at < in.len || go == b.len);
 		if (go > 0)
@@ -81,7 +83,7 @@ check(const struct redact *r, const struct forms *f, struct span in, size_t step
 	bool changed = false;
 
 	memcpy(whole, in.p, in.len);
-	redact_blank(r, whole, in.len);
+	redact_blank(r, whole, in.len, &found);
 	relay(r, in, step, cut);
 	must(span_eq(span_of(whole, in.len), span_of(cut, in.len)));
 	for (size_t i = 0; i < in.len; i++) {

@@ -69,7 +69,7 @@ is_head(const struct upstream *up, const char *request, const char *want, const 
 
 #define LINE "GET /p/u/v1/x?a=~b HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n"
 #define OUT "GET /v1/x?a=~b HTTP/1.1\r\nHost: api.anthropic.com\r\n"
-#define TAIL "Accept-Encoding: identity\r\nx-api-key: sk-secret\r\n\r\n"
+#define TAIL "x-api-key: sk-secret\r\nAccept-Encoding: identity\r\n\r\n"
 
 /* Each must not reach an upstream, whatever the spelling. */
 static const char *const removed[] = { "Authorization", "AUTHORIZATION", "authorization",
@@ -113,11 +113,12 @@ test_places(void)
 {
 	is_head(&bearer_up, LINE "\r\n",
 	    "GET /v1/x?a=~b HTTP/1.1\r\nHost: api.openai.com:8443\r\n"
-	    "Accept-Encoding: identity\r\nAuthorization: Bearer sk-secret\r\n\r\n",
+	    "Authorization: Bearer sk-secret\r\nAccept-Encoding: identity\r\n\r\n",
 	    "a template, and a port that is not 443");
 	is_head(&basic_up, LINE "Authorization: Basic eDp5\r\n\r\n",
-	    "GET /v1/x?a=~b HTTP/1.1\r\nHost: [2600::1]\r\nAccept-Encoding: identity\r\n"
-	    "Authorization: Basic eC1hY2Nlc3MtdG9rZW46c2stc2VjcmV0\r\n\r\n",
+	    "GET /v1/x?a=~b HTTP/1.1\r\nHost: [2600::1]\r\n"
+	    "Authorization: Basic eC1hY2Nlc3MtdG9rZW46c2stc2VjcmV0\r\n"
+	    "Accept-Encoding: identity\r\n\r\n",
 	    "basic, and an address for a host");
 	is_head(&query_up, LINE "Authorization: Bearer x\r\n\r\n",
 	    "GET /v1/x?a=~b&api_key=sk-secret HTTP/1.1\r\nHost: q.example\r\n"

@@ -78,10 +78,12 @@ main(void)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		AUTO(buf_wipe) struct buf out = BUF_MAX(65536);
 		enum http1_framing framing = HTTP1_NO_BODY;
+		bool echoed = false;
 		const char *reason;
 		struct http1_head h;
 		struct resphead r = { .head = &h,
 			.redact = cases[i].scan ? redact : NULL,
+			.echoed = &echoed,
 			.client_minor = cases[i].minor,
 			.close = cases[i].close,
 			.to_head = strcmp(cases[i].method, "HEAD") == 0 };
@@ -93,7 +95,8 @@ main(void)
 		if (cases[i].out == NULL)
 			is_err(e, ERR_DENIED, cases[i].what);
 		else if (!ok(e == ERR_OK && framing == cases[i].framing &&
-				 span_eq_str(buf_span(&out), cases[i].out),
+				 span_eq_str(buf_span(&out), cases[i].out) &&
+				 echoed == (strstr(cases[i].out, "***") != NULL),
 			     "%s", cases[i].what))
 			printf("# got %.*s\n", (int)out.len, (const char *)out.data);
 	}

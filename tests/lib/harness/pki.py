@@ -1,6 +1,7 @@
 """Test certificates by openssl(1): an upstream's CA and leaf, and the hostile leaves of the attack tables."""
 import os
 import subprocess
+import time
 
 
 def run(*args, **kw):
@@ -10,6 +11,13 @@ def run(*args, **kw):
 def key(path):
     run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
     return path
+
+
+def validity(days):
+    """OpenSSL 3.4 refuses a negative -days, and those before have no -not_after."""
+    if not days.startswith("-") or b"-not_after" not in subprocess.run(["openssl", "x509", "-help"], capture_output=True).stderr:
+        return ["-days", days]
+    return ["-not_before", "20200101000000Z", "-not_after", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + int(days) * 86400))]
 
 
 class Ca:
@@ -42,6 +50,6 @@ class Ca:
                 f.write(f"subjectAltName={san}\n")
             f.write(ext)
         run("openssl", "x509", "-req", "-in", csr, "-CA", self.cert, "-CAkey", self.key,
-            "-set_serial", str(int.from_bytes(os.urandom(15), "big") | 1 << 118), "-days", days,
+            "-set_serial", str(int.from_bytes(os.urandom(15), "big") | 1 << 118), *validity(days),
             f"-{digest}", "-extfile", conf, "-out", cert)
         return cert, leaf_key
