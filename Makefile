@@ -160,8 +160,8 @@ clients: all ## real clients from npm behind the shim
 	@$(BLACKBOX) prove -Q --exec '' $(CLIENTS)
 
 .PHONY: rooted
-rooted: all $(BUILD)/tests/tool_gateway ## regress again, started as root with a uid for each role
-	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS)
+rooted: all $(BUILD)/tests/tool_gateway ## regress and attack again, started as root with a uid for each role
+	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS) $(ATTACK)
 
 SANITIZE := -g -O1 -fno-omit-frame-pointer -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -DSIDEKEY_SANITIZE
 .PHONY: asan
@@ -218,7 +218,7 @@ check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)
 
 .PHONY: suites
-suites: longer attack clients ## the longer suites that CI runs
+suites: longer attack rooted clients ## the longer suites that CI runs
 
 .PHONY: bench
 bench: all $(BUILD)/tests/tool_load $(BUILD)/tests/tool_clock ## cost and latency beside nginx in the same run, with the budgets

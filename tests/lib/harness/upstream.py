@@ -148,7 +148,8 @@ class Upstream:
         self.sock = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self.sock.getsockname()[1]
         self.open = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def _accept(self):
         while True:
@@ -201,6 +202,11 @@ class Upstream:
             self.heads.clear()
 
     def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)  # close() alone leaves the thread in accept(), which then takes the connections of the descriptor's next owner
+        except OSError:
+            pass  # closed before
+        self.accepting.join()
         self.sock.close()
         for sock in list(self.open):
             try:
