@@ -144,7 +144,7 @@ static const struct {
 	{ "a raw socket", do_raw, SHIM_TRAP_STATUS },
 	{ "netlink", do_netlink, SHIM_TRAP_STATUS },
 	{ "ptrace", do_ptrace, SHIM_TRAP_STATUS },
-	{ "become dumpable", do_dumpable, FREED },
+	{ "become dumpable", do_dumpable, SHIM_TRAP_STATUS },
 	{ "io_uring", do_io_uring, SHIM_TRAP_STATUS },
 	{ "have signals sent by a descriptor", do_setown, SHIM_TRAP_STATUS },
 	{ "connections and DNS", do_sockets, LIVED },
