@@ -44,7 +44,8 @@ LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljans
 # Packed: half a megabyte less to read at each start.
 LDFLAGS_sidekey-shim := -static-pie -Wl,-z,pack-relative-relocs
 
-LDFLAGS_tool_gateway := -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_mono_us -Wl,--wrap=hosts_read
+# Nobody calls sanitize.o, so that the linker would leave it in the archive.
+LDFLAGS_tool_gateway := -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_mono_us -Wl,--wrap=hosts_read $(BUILD)/obj/broker/proc/sanitize.o
 
 PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
 BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)

@@ -100,6 +100,12 @@ do_io_uring(void)
 }
 
 static void
+do_terminal(void)
+{
+	(void)isatty(STDERR_FILENO);
+}
+
+static void
 do_setown(void)
 {
 	(void)!syscall(SYS_fcntl, 0, F_SETOWN, 1);
@@ -145,6 +151,7 @@ static const struct {
 	{ "netlink", do_netlink, SHIM_TRAP_STATUS },
 	{ "ptrace", do_ptrace, SHIM_TRAP_STATUS },
 	{ "become dumpable", do_dumpable, SHIM_TRAP_STATUS },
+	{ "ask what a terminal is set to", do_terminal, FREED },
 	{ "io_uring", do_io_uring, SHIM_TRAP_STATUS },
 	{ "have signals sent by a descriptor", do_setown, SHIM_TRAP_STATUS },
 	{ "connections and DNS", do_sockets, LIVED },

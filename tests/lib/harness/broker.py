@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 
+from . import tap
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 BUILT = os.path.join(ROOT, os.environ.get("SIDEKEY_TEST_BUILD", "build"), "bin")
 
@@ -94,6 +96,7 @@ class Broker:
     def cli(self, *args, stdin=None, check=True, rc=None):
         p = subprocess.run(self.command(*args), input=stdin, capture_output=True, text=True, timeout=60,
                            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.dir}, cwd=self.dir)
+        tap.look(f"sidekey {' '.join(args)}", p.stderr)
         if (check and rc is None and p.returncode != 0) or (rc is not None and p.returncode != rc):
             raise RuntimeError(f"sidekey {' '.join(args)}: exit {p.returncode}\n{p.stdout}{p.stderr}\n{self.log()[-2000:]}")
         return p
@@ -159,6 +162,7 @@ class Broker:
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()
+        tap.look("sidekeyd and its children", self.log())
         if not os.environ.get("SIDEKEY_TEST_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
 

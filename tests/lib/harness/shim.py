@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from . import broker
+from . import broker, tap
 
 SHIM = f"{broker.BIN}/sidekey-shim"
 with open(SHIM, "rb") as _f:
@@ -22,6 +22,7 @@ def run(enroll, *args, timeout=20, env=None, stdin=subprocess.DEVNULL, **kw):
     """(exit status, stdout, stderr) of a whole run; the status is negative when a signal killed the shim itself."""
     p = subprocess.run(command(enroll, *args, **kw), capture_output=True, text=True, timeout=timeout, stdin=stdin,
                        env={**ENV, **(env or {})})
+    tap.look("the shim", p.stderr)
     return p.returncode, p.stdout, p.stderr
 
 
@@ -54,6 +55,7 @@ class Shim:
                 _, err = self.proc.communicate(timeout=1)
             except subprocess.TimeoutExpired:  # a command that outlives its shim holds the pipes
                 err = "(not to be had)"
+        tap.look("the shim", err)
         return self.proc.returncode, err
 
     def __enter__(self):

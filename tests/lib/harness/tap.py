@@ -4,6 +4,16 @@ import sys
 import threading
 import traceback
 
+BUGS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error: ", "forbidden system call", ": bug: ")
+found = []
+
+
+def look(who, text):
+    """What a process reports as a bug of its own fails the test, whatever the test makes of how it ended."""
+    at = min((text.find(bug) for bug in BUGS if bug in text), default=-1)
+    if at >= 0:
+        found.append(f"{who}: {text[max(0, at - 200):at + 3000]}")
+
 
 class Tap:
     def __init__(self):
@@ -35,6 +45,8 @@ class Tap:
             self.skip(what, f"needs {part}")
 
     def done(self):
+        for one in found:
+            self.ok(False, "no process reports a bug of its own", one)
         print(f"1..{self.count}", flush=True)
         sys.exit(1 if self.failed else 0)
 
