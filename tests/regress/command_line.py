@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import broker, oracle, tap  # noqa: E402
+from harness import broker, tap  # noqa: E402
 
 CANARY = "sk-ant-api03-CANARY0123456789CANARY"
 OTHER = "ghp_CANARY9876543210CANARY"
@@ -263,13 +263,14 @@ def import_nothing(t, b):
 
 def files_synced(t, b):
     """A file that a command puts in its place is on the disk first, and its name after."""
-    if os.geteuid() != 0 or not shutil.which("strace") or oracle.SANITIZED:
-        return t.lacks("what the commands sync", "strace, root and no sanitizer")
+    if os.geteuid() != 0 or not shutil.which("strace"):
+        return t.lacks("what the commands sync", "strace and root")
     env = put_file(b, "synced/.env", "OPENAI_API_KEY=sk-proj-CANARY0123456789canary\n")
     out = own(b, put_file(b, "synced/trace", ""))
     own(b, f"{b.dir}/synced")
+    environ = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # a sanitizer looks for them by tracing, which strace does already
     for args, count in ((["import", "env", env, "--workload", "synced"], 3), (["workload", "enroll", "synced", "--out", f"{b.dir}/synced/enroll.json", "--replace"], 1)):
-        subprocess.run(["strace", "-f", "-y", "-o", out, "-e", "trace=rename,fsync", *b.command(*args)], capture_output=True, check=True, timeout=60)
+        subprocess.run(["strace", "-f", "-y", "-o", out, "-e", "trace=rename,fsync", *b.command(*args)], capture_output=True, check=True, timeout=60, env=environ)
         with open(out) as f:
             lines = f.read().splitlines()
         placed = [(n, m[1], m[2]) for n, line in enumerate(lines) if (m := re.search(r'rename\("([^"]*\.new)", "([^"]*)"\) += 0', line))]
