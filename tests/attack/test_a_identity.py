@@ -337,8 +337,7 @@ def dead(t, s, log):
     b.stop()
     shutil.rmtree(b.state)
     shutil.copytree(f"{b.dir}/kept", b.state)
-    if b.prefix:
-        subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", b.state], check=True)
+    b.give(b.state)
     b.start()
     broker.wait_for(lambda: serving(s) == "", "the gateway to serve")
     log = oracle.Log(b)

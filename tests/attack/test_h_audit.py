@@ -29,11 +29,6 @@ def quiet(fn):
         return str(e) or type(e).__name__
 
 
-def own(b, path):
-    if b.prefix:
-        subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", path], check=True)
-
-
 # ---- edits, offline
 
 class Copy:
@@ -43,7 +38,7 @@ class Copy:
         self.b, self.dir = b, f"{b.dir}/copy-{name}"
         shutil.copytree(f"{b.state}/audit", f"{self.dir}/audit")
         shutil.copy(f"{b.state}/audit.pub", f"{self.dir}/audit.pub")
-        own(b, self.dir)
+        b.give(self.dir)
         self.good = {n: open(f"{self.dir}/audit/{n}", "rb").read().splitlines(True) for n in sorted(os.listdir(f"{self.dir}/audit"))}
 
     def put(self, segments):
@@ -52,7 +47,7 @@ class Copy:
         for n, lines in segments.items():
             with open(f"{self.dir}/audit/{n}", "wb") as f:
                 f.write(b"".join(lines))
-        own(self.b, self.dir)
+        self.b.give(self.dir)
 
     def verify(self, *args):
         p = self.b.cli("--json", "audit", "verify", "--dir", f"{self.dir}/audit", *args, check=False)
@@ -256,7 +251,7 @@ def offline(t, s):
     for name, text in (("garbage", "hello"), ("nothing", ""), ("zeros", "0" * 64), ("one digit too many", "0" * 65), ("as long as a list of users", "root:x:0:0\n" * 99)):
         with open(f"{copy.dir}/bad.pub", "w") as f:
             f.write(text)
-        own(s.b, copy.dir)
+        s.b.give(copy.dir)
         rc, r = copy.verify("--key", f"{copy.dir}/bad.pub")
         t.ok(rc == 1 and (name == "zeros" or "must hold 64 hex digits" in r), f"a public key that is {name}", (rc, r))
     return anchor
@@ -312,8 +307,8 @@ def starts(t, s):
             ("a segment that is a link", as_link, "no link"), ("a second name for a segment", lambda: os.link(f"{audit}/{newest}", f"{b.dir}/second"), "hard links"), ("a file in the directory's place", as_file, "")]
     for name, change, word in rows:
         change()
-        if b.prefix and os.path.isdir(audit) and not name.startswith("a segment that is a link"):
-            own(b, audit)
+        if os.path.isdir(audit) and not name.startswith("a segment that is a link"):
+            b.give(audit)
         rc, said = refused(s)
         t.ok(rc not in (None, 0) and word in said, f"it does not start on {name}", f"exit {rc}\n{said[-800:]}")
         shutil.rmtree(audit, ignore_errors=True)
@@ -322,7 +317,7 @@ def starts(t, s):
                 os.unlink(path)
         shutil.copytree(kept, audit)
         os.chmod(audit, 0o700)
-        own(b, audit)
+        b.give(audit)
     with open(f"{audit}/{newest}", "ab") as f:
         f.write(b'{"chain":"01","seq":')
     b.start()
@@ -440,7 +435,7 @@ def full(t):
         disk = Tmpfs(f"{s.b.state}/audit", "1m")
         for n in os.listdir(kept):
             shutil.copy(f"{kept}/{n}", f"{s.b.state}/audit/{n}")
-        own(s.b, f"{s.b.state}/audit")
+        s.b.give(f"{s.b.state}/audit")
         s.b.start()
         serving(s)
         rounds(t, s, disk)

@@ -84,7 +84,7 @@ class SmallDisk:
 
     def __init__(self, b):
         self.dir = f"{b.state}/audit"
-        uid = broker.ONE_UID if b.prefix else 0
+        uid = os.stat(self.dir).st_uid
         kept = {p: open(f"{self.dir}/{p}", "rb").read() for p in os.listdir(self.dir)}
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,mode=0700,uid={uid},gid={uid}", "tmpfs", self.dir], check=True)
         for name, data in kept.items():

@@ -35,8 +35,7 @@ class Copy:
             else:
                 for name in glob.glob(source + "*"):
                     shutil.copy2(name, self.b.state)
-        if self.b.prefix:
-            subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", self.b.state], check=True)
+        self.b.give(self.b.state)
 
     def whole(self):
         self.put("store.db", "audit", "audit.pub", "ca.pem")
@@ -65,8 +64,7 @@ def sql(b, *statements):
     con.close()
     for extra in glob.glob(f"{b.state}/store.db-*"):
         os.unlink(extra)
-    if b.prefix:
-        os.chown(f"{b.state}/store.db", broker.ONE_UID, broker.ONE_UID)
+    b.give(f"{b.state}/store.db")
 
 
 def rows(path):
@@ -96,8 +94,7 @@ def rollbacks(t, b):
     new.whole()
     shutil.rmtree(f"{b.state}/audit")
     os.mkdir(f"{b.state}/audit", 0o700)
-    if b.prefix:
-        os.chown(f"{b.state}/audit", broker.ONE_UID, broker.ONE_UID)
+    b.give(f"{b.state}/audit")
     refuses(t, b, "no log at all", "audit log")
     new.whole()
     last = sorted(glob.glob(f"{b.state}/audit/*.jsonl"))[-1]
@@ -130,8 +127,7 @@ def rollbacks(t, b):
     t.is_(b.cli("secret", "show", "one", "--reveal").stdout.strip(), "second-value-0123456789", "put back whole, all is there")
     b.stop()
     newest = Copy(b)
-    if b.prefix:
-        subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", newest.dir], check=True)
+    b.give(newest.dir)
     anchor = b.cli("audit", "verify", "--json", "--dir", f"{newest.dir}/audit").stdout.split('"anchor":"')[1].split('"')[0]
     old.whole()
     b.start()
@@ -181,8 +177,7 @@ def strangers(t, b):
         good.whole()
         shutil.rmtree(f"{b.state}/audit")
         shutil.copytree(f"{other.state}/audit", f"{b.state}/audit")
-        if b.prefix:
-            subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", b.state], check=True)
+        b.give(b.state)
         refuses(t, b, "the log of another store", "audit")
         good.whole()
 

@@ -4,33 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import broker, tap  # noqa: E402
 
-UIDS = {"gateway": 61001, "keeper": 61002, "api": 61003}
-
-
-def namespace(b, accounts=UIDS):
-    """A mount namespace in which the accounts exist; the machine's own files stay as they are."""
-    fd, path = tempfile.mkstemp(dir=b.dir)
-    with open("/etc/passwd") as old, os.fdopen(fd, "w") as new:
-        new.write(old.read())
-        for name, uid in accounts.items():
-            new.write(f"tst-{name}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin\n")
-    os.chmod(path, 0o644)
-    return ["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/passwd && shift && exec "$@"', "sh", path]
-
-
-def start_as_root(b, accounts=UIDS, ready=True):
-    b.prefix = namespace(b, accounts)
-    try:
-        b.start(ready=False)
-    finally:
-        b.prefix = []
-    if ready:
-        broker.wait_for(b.answers, "the broker to answer", 20)
+os.environ["SIDEKEY_TEST_MODE"] = "root"
+UIDS = broker.ACCOUNTS
 
 
 def status_of(pid):
@@ -70,8 +49,9 @@ def restarts(t, b):
 
 
 def refused(t, what, accounts, *words):
-    with broker.Broker("user: tst\n") as b:
-        start_as_root(b, accounts, ready=False)
+    with broker.Broker() as b:
+        b.accounts = accounts
+        b.start(ready=False)
         rc = b.proc.wait(15)
         t.ok(rc != 0 and all(w in b.log() for w in words), what, f"exit {rc}\n{b.log()}")
         t.is_(os.stat(b.state).st_uid, 0, "and the store stays root's")
@@ -81,10 +61,9 @@ def main(t):
     if os.geteuid() != 0:
         t.lacks("a uid for each role", "root")
         return
-    broker.one_uid_prefix = lambda: []
-    with broker.Broker("user: tst\n") as b:
+    with broker.Broker() as b:
         b.policy("p", ["a"], '  anthropic:\n    allow: ["GET /v1/models"]\n')
-        start_as_root(b)
+        b.start()
         b.secret("anthropic-api-key", "sk-ant-api03-0123456789abcdef")
         b.reload()
         broker.wait_for(b.ready, "ready")
@@ -93,7 +72,7 @@ def main(t):
         owners(t, b)
         restarts(t, b)
         t.is_(b.stop(), 0, "drains")
-        start_as_root(b)
+        b.start()
         t.is_(b.cli("secret", "show", "anthropic-api-key", "--reveal").stdout.strip(), "sk-ant-api03-0123456789abcdef",
               "the second start finds everything as the keeper's")
         t.ok("forbidden" not in b.log(), "nobody made a forbidden call", b.log())

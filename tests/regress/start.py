@@ -66,8 +66,7 @@ def store_refusals(t):
             for extra in ("-wal", "-shm"):
                 if os.path.exists(db + extra):
                     os.unlink(db + extra)
-            if b.prefix:
-                os.chown(db, broker.ONE_UID, broker.ONE_UID)
+            b.give(db)
             refused(t, b, what, *words)
             with open(db, "wb") as f:
                 f.write(good)

@@ -42,8 +42,27 @@ def for_any_uid(folder):
 BIN = for_any_uid(BUILT)
 
 
+# Started as root (SIDEKEY_TEST_MODE=root), each role has an own uid.
+ACCOUNTS = {"gateway": 61001, "keeper": 61002, "api": 61003}
+
+
+def own_uids():
+    return os.geteuid() == 0 and os.environ.get("SIDEKEY_TEST_MODE") == "root"
+
+
+def accounts_prefix(dir_, accounts):
+    """Runs what follows where the accounts tst-ROLE exist; the machine's own files stay as they are."""
+    fd, path = tempfile.mkstemp(dir=dir_)
+    with open("/etc/passwd") as old, os.fdopen(fd, "w") as new:
+        new.write(old.read())
+        for name, uid in accounts.items():
+            new.write(f"tst-{name}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin\n")
+    os.chmod(path, 0o644)
+    return ["unshare", "-m", "--propagation", "slave", "sh", "-c", 'mount --bind "$1" /etc/passwd && shift && exec "$@"', "sh", path]
+
+
 def one_uid_prefix():
-    if os.geteuid() != 0 or os.environ.get("SIDEKEY_TEST_MODE") == "root":
+    if os.geteuid() != 0 or own_uids():
         return []
     return ["setpriv", f"--reuid={ONE_UID}", f"--regid={ONE_UID}", "--clear-groups",
             "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
@@ -67,6 +86,7 @@ class Broker:
         self.key_file = f"{self.dir}/root.key"
         self.log_path = f"{self.dir}/sidekeyd.log"
         self.prefix = one_uid_prefix()
+        self.accounts = ACCOUNTS if own_uids() else None
         self.programs = programs or BIN  # of sidekeyd and its children
         self.passphrase = passphrase
         self.proc = None
@@ -77,7 +97,7 @@ class Broker:
         self.write("sidekey.yaml", f"state_dir: {self.state}\nrun_dir: {self.run}\nlisten: {listen}\n"
                    f"gateway_address: {address or f'unix:{self.run}/gateway.sock'}\ngateways: {gateways}\n"
                    f"unseal: {unseal}\n"
-                   + (yaml if "user:" in yaml else "user: none\n" + yaml))
+                   + f"user: {'tst' if self.accounts else 'none'}\n" + yaml)
         if self.prefix:
             subprocess.run(["chown", "-R", f"{ONE_UID}:{ONE_UID}", self.dir], check=True)
         args = ["init", "--state-dir", self.state, "--trust-domain", trust_domain, "--unseal"]
@@ -106,7 +126,8 @@ class Broker:
 
     def start(self, ready=True, extra=()):
         self.log_file = open(self.log_path, "ab")
-        self.proc = subprocess.Popen([*self.prefix, f"{self.programs}/sidekeyd", "--config-dir", self.conf, *extra],
+        prefix = accounts_prefix(self.dir, self.accounts) if self.accounts else []
+        self.proc = subprocess.Popen([*prefix, *self.prefix, f"{self.programs}/sidekeyd", "--config-dir", self.conf, *extra],
                                      stdout=self.log_file, stderr=self.log_file,
                                      env={"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
         if ready:
@@ -145,6 +166,11 @@ class Broker:
                     continue  # reaped since it was listed
                 found.setdefault(argv[1].decode() if len(argv) > 2 else argv[0].decode(), []).append(int(pid))
         return found
+
+    def give(self, path):
+        """What the test put into the store's place, to the user whose the store is."""
+        uid = ONE_UID if self.prefix else self.accounts["keeper"] if self.accounts else os.geteuid()
+        subprocess.run(["chown", "-R", f"{uid}:{uid}", path], check=True)
 
     def stop(self, sig=signal.SIGTERM, timeout=20):
         if self.proc is None:
