@@ -55,8 +55,8 @@ same(const json_t *j, const char *key, const char *want)
 	return want == NULL || strcmp(admin_text(j, key), want) == 0;
 }
 
-bool
-audit_filter_given(const struct audit_filter *f)
+static bool
+filters(const struct audit_filter *f)
 {
 	return f->workload != NULL || f->upstream != NULL || f->secret != NULL || f->since_s != 0;
 }
@@ -66,7 +66,7 @@ audit_filter_passes(const struct audit_filter *f, struct span line)
 {
 	AUTO(json_freep) json_t *j = NULL;
 
-	if (!audit_filter_given(f))
+	if (!filters(f))
 		return true;
 	j = parse(line);
 	return json_is_object(j) && same(j, "workload", f->workload) &&

@@ -18,7 +18,6 @@ struct audit_filter {
 /* From the options of the command; now_s for an age. */
 enum cli_exit audit_filter_read(
     const struct cli *c, int64_t now_s, struct audit_filter *ret_f) NODISCARD;
-bool audit_filter_given(const struct audit_filter *f); /* is anything filtered out? */
 bool audit_filter_passes(const struct audit_filter *f, struct span line);
 /* One line on stdout. */
 void audit_print_person(struct span line);

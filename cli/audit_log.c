@@ -1,13 +1,9 @@
 #include "cli/audit_log.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "broker/keeper/audit/line.h"
 #include "common/sys.h"
-
-#define BLOCK 65536
 
 enum cli_exit
 audit_log_turn(struct audit_log *l, uint32_t segment)
@@ -32,8 +28,6 @@ audit_log_turn(struct audit_log *l, uint32_t segment)
 	l->ended = false;
 	if (link_done(&r) != CLI_OK)
 		return CLI_FAILED;
-	if (reply.fd < 0)
-		return cli_fail(CLI_FAILED, "the keeper sent no descriptor of the audit log");
 	sys_close(l->fd);
 	l->fd = reply.fd;
 	reply.fd = -1; /* given away */
@@ -66,6 +60,8 @@ read_more(struct audit_log *l)
 	enum err e;
 	ssize_t n;
 
+	if (l->fd < 0)
+		return ERR_EOF;
 	buf_consume(&l->text, l->taken);
 	l->taken = 0;
 	e = buf_reserve(&l->text, AUDIT_LOG_LINE_MAX);
@@ -134,46 +130,9 @@ audit_log_next(struct audit_log *l, struct span *ret_line)
 	return e;
 }
 
-/* Counts back through one block; true when the start was found. */
-static bool
-count_back(const char *block, size_t len, uint64_t count, uint64_t *seen, size_t *ret_at)
+void
+audit_log_warn_missing(const struct audit_log *l)
 {
-	for (size_t i = len; i > 0; i--) {
-		if (block[i - 1] != '\n')
-			continue;
-		if (*seen == count) {
-			*ret_at = i;
-			return true;
-		}
-		(*seen)++;
-	}
-	return false;
-}
-
-/* The newline that ends the last line is counted as its line, so the start lies behind one more. */
-enum err
-audit_log_seek_last(struct audit_log *l, uint64_t count, uint64_t *ret_count)
-{
-	char block[BLOCK];
-	uint64_t seen = 0;
-	struct stat st;
-	off_t end;
-	size_t at;
-
-	if (fstat(l->fd, &st) != 0)
-		return ERR_IO;
-	l->at = 0;
-	for (end = st.st_size; end > 0; end -= end > BLOCK ? BLOCK : end) {
-		off_t from = end > BLOCK ? end - BLOCK : 0;
-		ssize_t n = sys_pread(l->fd, block, (size_t)(end - from), from);
-
-		if (n != end - from)
-			return ERR_IO;
-		if (!count_back(block, (size_t)n, count, &seen, &at))
-			continue;
-		l->at = from + (off_t)at;
-		break;
-	}
-	*ret_count = seen;
-	return ERR_OK;
+	if (l->fd < 0)
+		cli_warn("audit segment %08u is missing; going on behind it", l->segment);
 }

@@ -17,7 +17,7 @@
 
 struct audit_log {
 	struct link link;
-	int fd;
+	int fd;			  /* -1: nothing is open, or the segment is missing */
 	uint32_t segment, oldest; /* the one that is open; the oldest there is */
 	bool newest;
 	off_t at; /* where the next read starts */
@@ -44,8 +44,7 @@ void audit_log_close(struct audit_log *l);
  * its newline, valid until the next call. ERR_EOF: no further one is whole (yet). ERR_LIMIT,
  * ERR_IO. */
 enum err audit_log_next(struct audit_log *l, struct span *ret_line) NODISCARD;
-/* Moves to where the last count lines of the segment start; *ret_count is how many there are at
- * most. */
-enum err audit_log_seek_last(struct audit_log *l, uint64_t count, uint64_t *ret_count) NODISCARD;
+/* On stderr, if the segment that is open was removed by somebody: it has no lines. */
+void audit_log_warn_missing(const struct audit_log *l);
 
 #endif

@@ -15,7 +15,7 @@
 #define FOLLOW_ASK_EVERY 10 /* looks between two questions for a newer segment */
 
 struct tail {
-	const struct cli *c;
+	bool raw; /* as it stands in the log, not for people */
 	struct audit_log log;
 	struct audit_filter filter;
 	uint64_t skip; /* records that pass the filter but are older than what was asked for */
@@ -34,7 +34,7 @@ print(struct tail *t, struct span line)
 		return;
 	if (t->skip > 0)
 		t->skip--;
-	else if (t->c->json)
+	else if (t->raw)
 		audit_print_raw(line);
 	else
 		audit_print_person(line);
@@ -51,29 +51,9 @@ print_rest(struct tail *t)
 	return e == ERR_EOF ? CLI_OK : cli_fail_err(e, "reading the audit log");
 }
 
-/* Back over as many segments as it takes. */
+/* Back over as many segments as it takes. Each line is looked at: copies do not count. */
 static enum cli_exit
-go_back(struct audit_log *l, uint64_t count)
-{
-	for (;;) {
-		uint64_t found = 0;
-		enum err e = audit_log_seek_last(l, count, &found);
-		enum cli_exit x;
-
-		if (e != ERR_OK)
-			return cli_fail_err(e, "reading the audit log");
-		count -= found;
-		if (count == 0 || l->segment <= l->oldest)
-			return CLI_OK;
-		x = audit_log_turn(l, l->segment - 1);
-		if (x != CLI_OK)
-			return x;
-	}
-}
-
-/* The same where each record must be looked at. */
-static enum cli_exit
-go_back_filtered(struct tail *t, uint64_t count)
+go_back(struct tail *t, uint64_t count)
 {
 	struct audit_log *l = &t->log;
 
@@ -107,6 +87,7 @@ print_forward(struct tail *t)
 	for (;;) {
 		enum cli_exit x = print_rest(t);
 
+		audit_log_warn_missing(&t->log);
 		if (x != CLI_OK || t->log.newest)
 			return x;
 		x = audit_log_turn(&t->log, t->log.segment + 1);
@@ -163,7 +144,7 @@ follow(struct tail *t)
 enum cli_exit
 cmd_audit_tail(struct cli *c)
 {
-	AUTO(tail_close) struct tail t = { .c = c, .log = AUDIT_LOG_NONE };
+	AUTO(tail_close) struct tail t = { .raw = c->json, .log = AUDIT_LOG_NONE };
 	const char *lines = cli_given(c, "lines");
 	uint64_t count = TAIL_DEFAULT;
 	enum cli_exit x;
@@ -175,8 +156,7 @@ cmd_audit_tail(struct cli *c)
 	if (x == CLI_OK)
 		x = audit_log_open(c, &t.log, 0);
 	if (x == CLI_OK)
-		x = audit_filter_given(&t.filter) ? go_back_filtered(&t, count)
-						  : go_back(&t.log, count);
+		x = go_back(&t, count);
 	if (x == CLI_OK)
 		x = print_forward(&t);
 	if (x == CLI_OK && cli_given(c, "follow") != NULL)
@@ -184,34 +164,15 @@ cmd_audit_tail(struct cli *c)
 	return x;
 }
 
-static enum cli_exit
-export_segment(struct audit_log *l, const struct audit_filter *f)
-{
-	struct span line;
-	enum err e;
-
-	while ((e = audit_log_next(l, &line)) == ERR_OK)
-		if (audit_filter_passes(f, line))
-			audit_print_raw(line);
-	return e == ERR_EOF ? CLI_OK : cli_fail_err(e, "reading the audit log");
-}
-
 enum cli_exit
 cmd_audit_export(struct cli *c)
 {
-	AUTO(audit_log_close) struct audit_log l = AUDIT_LOG_NONE;
-	struct audit_filter f;
-	enum cli_exit x = audit_filter_read(c, clock_wall_s(), &f);
+	AUTO(tail_close) struct tail t = { .raw = true, .log = AUDIT_LOG_NONE };
+	enum cli_exit x = audit_filter_read(c, clock_wall_s(), &t.filter);
 
 	if (x == CLI_OK)
-		x = audit_log_open(c, &l, 0);
-	if (x == CLI_OK && l.segment != l.oldest)
-		x = audit_log_turn(&l, l.oldest);
-	while (x == CLI_OK) {
-		x = export_segment(&l, &f);
-		if (x != CLI_OK || l.newest)
-			break;
-		x = audit_log_turn(&l, l.segment + 1);
-	}
-	return x;
+		x = audit_log_open(c, &t.log, 0);
+	if (x == CLI_OK && t.log.segment != t.log.oldest)
+		x = audit_log_turn(&t.log, t.log.oldest);
+	return x == CLI_OK ? print_forward(&t) : x;
 }

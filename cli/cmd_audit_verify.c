@@ -147,7 +147,9 @@ verify_broker(const struct cli *c, struct verify *v)
 	if (x == CLI_OK && l.segment != l.oldest)
 		x = audit_log_turn(&l, l.oldest);
 	while (x == CLI_OK) {
-		enum err e = verify_segment(v, l.segment, l.fd);
+		enum err e = l.fd < 0 ? ERR_OK : verify_segment(v, l.segment, l.fd);
+
+		audit_log_warn_missing(&l);
 
 		if (e != ERR_OK && e != ERR_AUTH)
 			return cli_fail_err(e, "reading the audit log");

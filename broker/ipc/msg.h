@@ -117,7 +117,8 @@ enum msg_type {
 	CK_REKEY,      /* u64 id -> u32 new data key number, u64 records to do; the rest runs in the
 			  background */
 	CK_AUDIT_OPEN, /* u64 id, u32 segment (0 = the newest) -> u32 segment, bool newest, u32
-			  oldest, u64 from_seq of the next one; fd: read-only */
+			  oldest, u64 from_seq of the next one; fd: read-only, none if somebody
+			  removed that segment */
 	CK_AUDIT_KEY,  /* u64 id -> 32 bytes Ed25519 public key */
 
 	MSG_COUNT

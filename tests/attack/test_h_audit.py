@@ -259,6 +259,32 @@ def offline(t, s):
 
 # ---- a broker on a log that was tampered with
 
+def missing(t, s):
+    """A segment that somebody removed from between the others: what is left is shown, and what is not there is said."""
+    b = s.b
+    audit = f"{b.state}/audit"
+    names = sorted(os.listdir(audit))
+    gone = names[1]
+    seq = {n: [json.loads(line)["seq"] for line in open(f"{audit}/{n}", "rb") if line.endswith(b"\n") and line.startswith(b'{"chain":"01","seq":')] for n in names}
+    whole = {r["seq"] for r in map(json.loads, b.cli("audit", "export").stdout.splitlines())}
+    os.rename(f"{audit}/{gone}", f"{b.dir}/gone")
+    for when in ("while it runs", "after a restart"):
+        for args in (("audit", "export"), ("--json", "audit", "tail", "--lines", "100000")):
+            p = b.cli(*args, check=False)
+            left = {r["seq"] for r in map(json.loads, p.stdout.splitlines())}
+            t.ok(p.returncode == 0 and p.stderr.count(f"segment {gone[:8]} is missing") == 1 and whole - left and whole - left <= set(seq[gone]),
+                 f"a segment in between removed, {when}: {args[1]} goes on behind it, and says so", (p.returncode, p.stderr, sorted(whole - left)))
+        p = b.cli("audit", "verify", check=False)
+        t.ok(p.returncode == 1 and f"BAD: segment {names[2][:8]}, line 1" in p.stderr and f"segment {gone[:8]} is not here" in p.stderr, f"verify says what is missing, {when}", p.stderr)
+        b.stop()
+        b.start()
+    t.ok(any(r["event"] == "audit_missing" for r in oracle.records(b)), "AUD: audit_missing")
+    b.stop()
+    os.rename(f"{b.dir}/gone", f"{audit}/{gone}")
+    b.start()
+    serving(s)
+
+
 def refused(s):
     """(exit status, what it said) of a start that must fail."""
     before = len(s.b.log())
@@ -342,6 +368,9 @@ def starts(t, s):
     with open(f"{audit}/{old}", "r+b") as f:
         f.write(data)
     t.is_(b.cli("audit", "verify", check=False).returncode, 0, "put right, it verifies")
+    counts = range(1, len(b.cli("audit", "export").stdout.splitlines()) + 1)
+    t.is_([n for n in counts if len(b.cli("--json", "audit", "tail", "--lines", str(n)).stdout.splitlines()) != n], [], "audit tail --lines: as many as asked for, copies not counted")
+    missing(t, s)
 
 
 # ---- somebody else's hands in the directory, while it runs

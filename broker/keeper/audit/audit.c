@@ -386,7 +386,8 @@ audit_segment_fd(const struct audit *a, uint32_t segment, int *ret_fd, uint32_t 
 	int fd = -1;
 	enum err e = audit_segments_read(&a->segments, number, &fd);
 
-	if (e != ERR_OK)
+	if (e != ERR_OK &&
+	    (e != ERR_NOT_FOUND || number < a->segments.oldest || number > a->segments.newest))
 		return e;
 	*ret_fd = fd; /* the caller's */
 	*ret_segment = number;

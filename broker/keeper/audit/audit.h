@@ -98,7 +98,8 @@ void audit_accept_clock(struct audit *a, int64_t now_ms);
 uint64_t audit_bytes(const struct audit *a);
 const uint8_t *audit_public_key(const struct audit *a);
 void audit_id(const struct audit *a, uint64_t seq, char ret_id[AUDIT_ID_SIZE]); /* "01-000123" */
-/* A read-only descriptor of a segment; segment 0: the newest. */
+/* A read-only descriptor of a segment; segment 0: the newest. -1: somebody removed it from between
+ * the others. */
 enum err audit_segment_fd(const struct audit *a, uint32_t segment, int *ret_fd,
     uint32_t *ret_segment, uint32_t *ret_oldest, uint32_t *ret_newest) NODISCARD;
 /* From this sequence on the next segment has the records, and what this one holds counts no more;

@@ -27,7 +27,7 @@ struct verify {
 	struct run now, before;
 	struct repeat repeat; /* of the segment before, by this one */
 	uint64_t seq;	      /* of the last record read */
-	uint32_t segment;
+	uint32_t segment, previous;
 	uint64_t line;
 	bool stopped; /* the rest of this segment does not count */
 	bool hunted;  /* and what was read of its interval before was judged */
@@ -198,6 +198,20 @@ take_back(struct verify *v, const struct audit_line *l)
 	return e;
 }
 
+static enum err
+missing_in_front(struct verify *v, const struct audit_line *l)
+{
+	char why[160], number[48] = "";
+
+	if (l->segment > v->previous + 1)
+		(void)snprintf(
+		    number, sizeof(number), ": segment %08" PRIu64 " is not here", l->segment - 1);
+	(void)snprintf(why, sizeof(why),
+	    "records %" PRIu64 " to %" PRIu64 " are missing in front of this segment%s", v->seq + 1,
+	    l->from_seq - 1, number);
+	return bad_header(v, why);
+}
+
 /* A header says from which record on it continues: what the segment before it holds from there on
  * counts no more. */
 static enum err
@@ -210,7 +224,7 @@ next_header(struct verify *v, const struct audit_line *l)
 	if (!is_chain(v, l))
 		return bad_header(v, "a segment of another chain");
 	if (l->from_seq > v->seq + 1)
-		return bad_header(v, "records are missing in front of this segment");
+		return missing_in_front(v, l);
 	return take_back(v, l);
 }
 
@@ -448,6 +462,7 @@ verify_segment(struct verify *v, uint32_t segment, int fd)
 
 	if (v->final)
 		return ERR_AUTH;
+	v->previous = v->segment;
 	v->segment = segment;
 	v->line = 0;
 	v->skip = false;
