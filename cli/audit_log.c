@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/keeper/audit/line.h"
+#include "broker/keeper/audit/reserve.h"
 #include "common/sys.h"
 
 enum cli_exit
@@ -31,7 +32,7 @@ audit_log_turn(struct audit_log *l, uint32_t segment)
 	sys_close(l->fd);
 	l->fd = reply.fd;
 	reply.fd = -1; /* given away */
-	l->at = 0;
+	l->at = l->end = 0;
 	l->taken = 0;
 	buf_clear(&l->text);
 	return CLI_OK;
@@ -67,13 +68,19 @@ read_more(struct audit_log *l)
 	e = buf_reserve(&l->text, AUDIT_LOG_LINE_MAX);
 	if (e != ERR_OK)
 		return e;
-	n = sys_pread(l->fd, buf_tail(&l->text), AUDIT_LOG_LINE_MAX, l->at);
+	if (l->at >= l->end)
+		e = audit_reserve_find(l->fd, &l->end); /* again: it may have grown */
+	if (e != ERR_OK || l->at >= l->end)
+		return e == ERR_OK ? ERR_EOF : e;
+	n = sys_pread(l->fd, buf_tail(&l->text),
+	    l->end - l->at < AUDIT_LOG_LINE_MAX ? l->end - l->at : AUDIT_LOG_LINE_MAX,
+	    (off_t)l->at);
 	if (n < 0)
 		return ERR_IO;
 	if (n == 0)
 		return ERR_EOF;
 	buf_added(&l->text, (size_t)n);
-	l->at += n;
+	l->at += (uint64_t)n;
 	return ERR_OK;
 }
 

@@ -20,7 +20,7 @@ struct audit_log {
 	int fd;			  /* -1: nothing is open, or the segment is missing */
 	uint32_t segment, oldest; /* the one that is open; the oldest there is */
 	bool newest;
-	off_t at; /* where the next read starts */
+	uint64_t at, end; /* where the next read starts, and where the lines ended last time */
 	struct buf text;
 	size_t taken;	/* bytes of text that were returned */
 	uint64_t seq;	/* of the last record that was returned, over all segments */

@@ -166,6 +166,23 @@ sys_write_all(int fd, const void *p, size_t len)
 	return ERR_OK;
 }
 
+enum err
+sys_pwrite_all(int fd, const void *p, size_t len, off_t at)
+{
+	const uint8_t *from = p;
+
+	while (len > 0) {
+		ssize_t n = sys_pwrite(fd, from, len, at);
+
+		if (n <= 0)
+			return ERR_IO;
+		from += n;
+		at += n;
+		len -= (size_t)n;
+	}
+	return ERR_OK;
+}
+
 static enum err
 read_all(int fd, struct buf *ret)
 {

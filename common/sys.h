@@ -39,6 +39,7 @@ void sys_closep(int *fd); /* for AUTO(); sets -1 */
 
 /* Writes all, across short writes. ERR_IO with errno set. */
 enum err sys_write_all(int fd, const void *p, size_t len) NODISCARD;
+enum err sys_pwrite_all(int fd, const void *p, size_t len, off_t at) NODISCARD;
 /* Reads a whole file of at most max bytes into *ret (struct buf, wiped by its owner).
  * ERR_NOT_FOUND, ERR_LIMIT, ERR_IO, ERR_DENIED for a pipe. */
 struct buf;

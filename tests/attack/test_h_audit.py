@@ -39,7 +39,7 @@ class Copy:
         shutil.copytree(f"{b.state}/audit", f"{self.dir}/audit")
         shutil.copy(f"{b.state}/audit.pub", f"{self.dir}/audit.pub")
         b.give(self.dir)
-        self.good = {n: open(f"{self.dir}/audit/{n}", "rb").read().splitlines(True) for n in sorted(os.listdir(f"{self.dir}/audit"))}
+        self.good = {n: open(f"{self.dir}/audit/{n}", "rb").read().rstrip(b"\0").splitlines(True) for n in sorted(os.listdir(f"{self.dir}/audit"))}
 
     def put(self, segments):
         for n in os.listdir(f"{self.dir}/audit"):
@@ -312,7 +312,7 @@ def starts(t, s):
     b.proc = None
     shutil.copytree(audit, kept)
     newest = sorted(os.listdir(audit))[-1]
-    lines = open(f"{audit}/{newest}", "rb").read().splitlines(True)
+    lines = open(f"{audit}/{newest}", "rb").read().rstrip(b"\0").splitlines(True)
 
     def write(data):
         with open(f"{audit}/{newest}", "wb") as f:
@@ -344,7 +344,8 @@ def starts(t, s):
         shutil.copytree(kept, audit)
         os.chmod(audit, 0o700)
         b.give(audit)
-    with open(f"{audit}/{newest}", "ab") as f:
+    with open(f"{audit}/{newest}", "r+b") as f:  # where the next line would have begun, in the reserve
+        f.seek(sum(map(len, lines)))
         f.write(b'{"chain":"01","seq":')
     b.start()
     serving(s)
@@ -461,7 +462,7 @@ def full(t):
         s.b.stop()
         kept = f"{s.b.dir}/kept"
         shutil.copytree(f"{s.b.state}/audit", kept)
-        disk = Tmpfs(f"{s.b.state}/audit", "1m")
+        disk = Tmpfs(f"{s.b.state}/audit", "8m")
         for n in os.listdir(kept):
             shutil.copy(f"{kept}/{n}", f"{s.b.state}/audit/{n}")
         s.b.give(f"{s.b.state}/audit")
@@ -482,7 +483,7 @@ def rounds(t, s, disk):
         disk.fill()
         s.up.clear()
         allowed, refused_ = [], []
-        for i in range(60):  # the last block of the file has room for a few
+        for i in range(1500):  # the segment's reserve has room for some
             path = f"/v1/full{n}/{i}"
             r = s.w.ask("GET", f"/p/anthropic{path}")
             (allowed if r.status == 200 else refused_).append((path, r.status))
@@ -512,12 +513,12 @@ def rounds(t, s, disk):
     b.stop()
     b.start(ready=False)
     t.ok(oracle.until(lambda: b.ready_word() in ("yes", "audit_failing"), 20), "started on a full disk", b.log()[-600:])
-    for _ in range(200):  # until the last block is full
+    for _ in range(1500):  # until the reserve and the last block are full
         s.up.clear()
         code = quiet(lambda: s.w.ask("GET", "/p/anthropic/v1/full").json().get("sidekey", {}).get("code"))
         if code == "audit_unavailable":
             break
-        time.sleep(0.02)
+        time.sleep(0.001)
     t.is_((code, oracle.up0(s.up)), ("audit_unavailable", ""), "it refuses: UP0")
     t.is_(b.ready_word(), "audit_failing", "and says so")
     disk.free()

@@ -559,6 +559,8 @@ rig_audit_text(struct buf *log)
 		(void)snprintf(path, sizeof path, "%s/audit/%08d.jsonl", rig.state, segment);
 		if (sys_read_file(path, log) == ERR_NOT_FOUND)
 			break;
+		while (log->len > 0 && log->data[log->len - 1] == 0) /* the reserve */
+			buf_truncate(log, log->len - 1);
 	}
 	must(buf_append_byte(log, 0) == ERR_OK);
 	return (char *)log->data;

@@ -155,8 +155,10 @@ test_torn(void)
 	ok(good, "torn: cut anywhere in the last line, it opens, says so and verifies");
 	memset(b.data + start, 0, b.len - start);
 	segment_store(&f, 1, buf_span(&b));
-	is_err(fixture_open(&f, 12), ERR_OK, "torn: blocks that never reached the disk");
-	ok(audit_seq(f.audit) == 13, "torn: are on record");
+	is_err(fixture_open(&f, 13), ERR_AUTH,
+	    "torn: zeros where a record was that the store has seen");
+	is_err(fixture_open(&f, 12), ERR_OK, "torn: and where it has not");
+	ok(audit_seq(f.audit) == 12, "torn: are the reserve");
 }
 
 static void

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/keeper/audit/audit.h"
+#include "broker/keeper/audit/reserve.h"
 #include "broker/keeper/store/modes.h"
 #include "common/sys.h"
 #include "common/text.h"
@@ -135,9 +137,21 @@ audit_segments_open(
 	return e;
 }
 
+/* The reserve is for the file in use. One that somebody else changed stays as it was found. */
+static void
+trim(struct audit_segments *s)
+{
+	if (s->fd < 0 || s->length <= s->size || audit_segments_moved(s) ||
+	    ftruncate(s->fd, (off_t)s->size) != 0)
+		return;
+	s->total -= s->length - s->size;
+	s->length = s->size;
+}
+
 void
 audit_segments_close(struct audit_segments *s)
 {
+	trim(s);
 	sys_closep(&s->fd);
 	sys_closep(&s->dir_fd);
 }
@@ -162,25 +176,65 @@ enum err
 audit_segments_continue(struct audit_segments *s)
 {
 	char name[AUDIT_SEGMENT_NAME_SIZE];
-	int fd;
+	AUTO(sys_closep) int fd = -1;
+	uint64_t end;
 
 	audit_segment_name(s->newest, name);
-	fd = sys_openat(s->dir_fd, name, O_WRONLY | O_APPEND, 0);
-	if (fd < 0)
+	fd = sys_openat(s->dir_fd, name, O_RDWR, 0);
+	if (fd < 0 || audit_reserve_find(fd, &end) != ERR_OK)
 		return ERR_IO;
 	sys_close(s->fd);
 	s->fd = fd;
+	fd = -1; /* given away */
+	s->length = s->size;
+	s->size = end;
 	return ERR_OK;
+}
+
+static uint64_t
+segment_max(const struct audit_segments *s)
+{
+	uint64_t max = s->bytes_max / 8; /* so that retention removes an eighth, not all */
+
+	if (max > AUDIT_SEGMENT_BYTES)
+		max = AUDIT_SEGMENT_BYTES;
+	return max < AUDIT_SEGMENT_BYTES_MIN ? AUDIT_SEGMENT_BYTES_MIN : max;
+}
+
+/* No room for it: the lines find out themselves. */
+static void
+reserve(struct audit_segments *s, uint64_t end)
+{
+	uint64_t to = end + AUDIT_RESERVE_BYTES < segment_max(s) ? end + AUDIT_RESERVE_BYTES : end;
+	struct stat st;
+
+	if (audit_reserve_write(s->fd, s->length, to) == ERR_OK)
+		st.st_size = (off_t)to;
+	else if (fstat(s->fd, &st) != 0)
+		return;
+	s->total += (uint64_t)st.st_size - s->length;
+	s->length = (uint64_t)st.st_size;
 }
 
 enum err
 audit_segments_append(struct audit_segments *s, struct span lines)
 {
-	if (s->fd < 0 || sys_write_all(s->fd, lines.p, lines.len) != ERR_OK ||
-	    sys_fdatasync(s->fd) != 0)
+	uint64_t end = s->size + lines.len;
+
+	if (s->fd < 0)
 		return ERR_IO;
-	s->size += lines.len;
-	s->total += lines.len;
+	if (end > s->length)
+		reserve(s, end);
+	if (sys_pwrite_all(s->fd, lines.p, lines.len, (off_t)s->size) != ERR_OK ||
+	    sys_fdatasync(s->fd) != 0) {
+		s->length = s->size; /* who knows what is behind it: nothing is trimmed */
+		return ERR_IO;
+	}
+	s->size = end;
+	if (end > s->length) {
+		s->total += end - s->length;
+		s->length = end;
+	}
 	return ERR_OK;
 }
 
@@ -206,7 +260,7 @@ audit_segments_next(struct audit_segments *s, struct span contents)
 	path_of(s, name, path);
 	path_of(s, UNNAMED, unnamed);
 	(void)sys_unlink(unnamed); /* of a crash */
-	fd = sys_open(unnamed, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0600);
+	fd = sys_open(unnamed, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return ERR_IO;
 	if (sys_write_all(fd, contents.p, contents.len) != ERR_OK || sys_fsync(fd) != 0 ||
@@ -219,13 +273,14 @@ audit_segments_next(struct audit_segments *s, struct span contents)
 		    path); /* nobody relied on it: the next try takes the same number */
 		return ERR_IO;
 	}
+	trim(s);
 	sys_close(s->fd);
 	s->fd = fd;
 	fd = -1; /* given away */
 	s->newest++;
 	if (s->oldest == 0)
 		s->oldest = s->newest;
-	s->size = contents.len;
+	s->size = s->length = contents.len;
 	s->total += contents.len;
 	return ERR_OK;
 }
@@ -280,13 +335,7 @@ audit_segments_remove(struct audit_segments *s, uint32_t last)
 bool
 audit_segments_full(const struct audit_segments *s, size_t more)
 {
-	uint64_t max = s->bytes_max / 8; /* so that retention removes an eighth, not all */
-
-	if (max > AUDIT_SEGMENT_BYTES)
-		max = AUDIT_SEGMENT_BYTES;
-	if (max < AUDIT_SEGMENT_BYTES_MIN)
-		max = AUDIT_SEGMENT_BYTES_MIN;
-	return s->size + more >= max;
+	return s->size + more >= segment_max(s);
 }
 
 bool
@@ -302,5 +351,5 @@ audit_segments_moved(const struct audit_segments *s)
 		return false;
 	return fstatat(s->dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
 	       named.st_ino != open.st_ino || named.st_dev != open.st_dev ||
-	       (uint64_t)open.st_size != s->size; /* cut by a rotator that copies, or grown */
+	       (uint64_t)open.st_size != s->length; /* cut by a rotator that copies, or grown */
 }

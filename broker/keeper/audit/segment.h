@@ -27,7 +27,8 @@ struct audit_segments {
 	int dir_fd, fd;		 /* fd: the newest, for appending; -1: none is open */
 	uint32_t oldest, newest; /* 0: there is none */
 	uint32_t missing;	 /* numbers in between without a file, at the start */
-	uint64_t size, total;	 /* bytes of the newest and of all */
+	uint64_t size, total;	 /* bytes of the newest's lines, and of all files */
+	uint64_t length;	 /* of the newest's file, with its reserve */
 	uint64_t bytes_max;
 };
 
@@ -56,7 +57,7 @@ enum err audit_segments_remove(struct audit_segments *s, uint32_t last) NODISCAR
 
 /* the newest, with more bytes */
 bool audit_segments_full(const struct audit_segments *s, size_t more);
-/* the newest is not where its name says, or not as long as we wrote it */
+/* the newest is not where its name says, or not as long as we made it */
 bool audit_segments_moved(const struct audit_segments *s);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/keeper/audit/reserve.h"
 #include "common/sys.h"
 
 #define WINDOW_FIRST ((size_t)1 << 20)
@@ -167,13 +168,12 @@ last_checkpoint(struct span b, struct audit_line *ret_l, size_t *ret_behind)
 static enum err
 find_base(int fd, struct audit_chain *c, const struct why *w, size_t header_len, struct window *win)
 {
-	struct stat st;
 	struct audit_line l;
+	uint64_t size;
 
-	if (fstat(fd, &st) != 0)
+	if (audit_reserve_find(fd, &size) != ERR_OK)
 		return ERR_IO;
 	for (size_t len = WINDOW_FIRST;; len *= 4) {
-		size_t size = (size_t)st.st_size;
 		size_t from = size > header_len + len ? size - len : header_len;
 		enum err e;
 

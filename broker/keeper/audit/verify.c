@@ -7,6 +7,7 @@
 
 #include "broker/keeper/audit/held.h"
 #include "broker/keeper/audit/line.h"
+#include "broker/keeper/audit/reserve.h"
 #include "common/sys.h"
 
 #define READ_BYTES 65536
@@ -427,8 +428,10 @@ on_long(struct verify *v, struct buf *in)
 static enum err
 read_lines(struct verify *v, int fd, struct buf *in)
 {
-	off_t at = 0;
+	uint64_t at = 0, end;
 
+	if (audit_reserve_find(fd, &end) != ERR_OK)
+		return ERR_IO;
 	for (;;) {
 		ssize_t n;
 		enum err e = buf_reserve(in, READ_BYTES);
@@ -439,7 +442,8 @@ read_lines(struct verify *v, int fd, struct buf *in)
 		}
 		if (e != ERR_OK)
 			return e;
-		n = sys_pread(fd, buf_tail(in), READ_BYTES, at);
+		n = sys_pread(
+		    fd, buf_tail(in), end - at < READ_BYTES ? end - at : READ_BYTES, (off_t)at);
 		if (n < 0)
 			return ERR_IO;
 		if (n == 0) {
@@ -448,7 +452,7 @@ read_lines(struct verify *v, int fd, struct buf *in)
 			return ERR_OK;
 		}
 		buf_added(in, (size_t)n);
-		at += n;
+		at += (uint64_t)n;
 		e = take_lines(v, in);
 		if (e != ERR_OK)
 			return e;
