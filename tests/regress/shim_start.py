@@ -4,6 +4,8 @@ import json
 import os
 import pty
 import re
+import select
+import signal
 import socket
 import ssl
 import subprocess
@@ -276,13 +278,14 @@ def terminal(t):
     e = g.enrollment()
     pid, fd = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, if this runs in the background: a shell cannot trap that
         os.execve(shim.SHIM, shim.command(e, "sh", "-c", "ps -o pgid=,tpgid= -p $$; trap 'echo GOT INT; exit 3' INT; echo ready; while :; do sleep 0.1; done"), shim.ENV)
     seen = b""
 
     def read_until(word):
         nonlocal seen
         end = time.monotonic() + 8
-        while word not in seen and time.monotonic() < end:
+        while word not in seen and select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
             try:
                 seen += os.read(fd, 4096)
             except OSError:
@@ -292,7 +295,8 @@ def terminal(t):
     pgid, tpgid = seen.split()[:2]
     t.is_(pgid, tpgid, "the command's group has the terminal")
     os.write(fd, b"\x03")
-    t.ok(read_until(b"GOT INT"), "Ctrl-C reaches it", seen)
+    if not t.ok(read_until(b"GOT INT"), "Ctrl-C reaches it", seen):
+        os.kill(pid, signal.SIGKILL)
     read_until(b"never")
     _, status = os.waitpid(pid, 0)
     t.is_(os.waitstatus_to_exitcode(status), 3, "and its exit status comes back")
