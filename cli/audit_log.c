@@ -131,8 +131,8 @@ audit_log_next(struct audit_log *l, struct span *ret_line)
 {
 	enum err e;
 
-	do {
-		e = next_line(l, ret_line);
+	do { /* what stands behind the end is a crash's, and may be no lines */
+		e = l->ended ? ERR_EOF : next_line(l, ret_line);
 	} while (e == ERR_OK && !counts(l, *ret_line));
 	return e;
 }

@@ -119,6 +119,8 @@ follow_turn(struct tail *t)
 		x = print_rest(t);
 		if (x == CLI_OK)
 			x = audit_log_turn(l, segment + 1);
+		if (x == CLI_OK)
+			audit_log_warn_missing(l);
 	}
 	audit_log_close(&probe);
 	return x;

@@ -180,6 +180,8 @@ enroll(struct cli *c, const struct enroll_new *n, const struct enroll_target *ta
 	if (ended > 0)
 		cli_say(c, "%s: %u earlier enrollment%s ended", n->workload, ended,
 		    ended == 1 ? "" : "s");
+	if (x != CLI_OK && ended > 0)
+		cli_warn("the new enrollment is not in the file; run it again with --replace");
 	if (x == CLI_OK) {
 		char until[TEXT_TIME_SIZE];
 

@@ -257,11 +257,10 @@ dial_next(struct upstream_conn *uc)
 	stream_close(&uc->stream, false);
 	if (uc->next_addr > 0)
 		uc->slot->addrs.count = 0; /* a known answer that does not work is asked for anew */
-	if (uc->answered && uc->next_addr >= uc->addrs.count)
-		e = ERR_PROTO;
-	uc->answered = false;
 	while (e == ERR_UNREACHABLE && uc->next_addr < uc->addrs.count)
 		e = dial(uc, &uc->addrs.list[uc->next_addr++]);
+	if (e == ERR_UNREACHABLE && uc->answered)
+		e = ERR_PROTO;
 	if (e == ERR_OK)
 		e = loop_timer(uc->home->loop, &uc->timer,
 		    now_ms + DIAL_MS < uc->give_up_ms ? now_ms + DIAL_MS : uc->give_up_ms);

@@ -33,7 +33,7 @@ struct upstream_conn {
 	struct query *query;
 	struct addrs addrs;
 	size_t next_addr;
-	bool answered; /* the last address took a connection */
+	bool answered; /* an address took a connection */
 	enum err failure;
 	int64_t give_up_ms;
 	struct timer timer;

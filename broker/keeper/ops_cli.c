@@ -32,8 +32,9 @@ ops_unseal(struct ask *a)
 	if (e == ERR_AUTH && !a->keeper->unseal.key_fits)
 		return ask_refuse(a, e, "unseal_failed", "check the passphrase", "%s", why);
 	return ask_refuse(a, e, "unseal_failed",
-	    "the passphrase is not what is wrong: see SECURITY.md, promise 8, and `sidekey audit "
-	    "verify --dir`",
+	    e != ERR_AUTH ? "see the broker's log"
+			  : "the passphrase is not what is wrong: see SECURITY.md, promise 8, and "
+			    "`sidekey audit verify --dir`",
 	    "%s", why[0] != '\0' ? why : err_name(e));
 }
 

@@ -260,16 +260,23 @@ static enum err
 commit_enrollment(struct ask *a, struct enrollment *en, bool replace)
 {
 	AUTO(txn_wipe) struct txn t;
+	uint64_t replaced_seq = 0;
 	enum err e = ERR_OK;
 
 	txn_init(&t);
 	identity_enrollment_row(&t, en);
-	if (replace && en->workload->enrollment_count > 0)
+	if (replace && en->workload->enrollment_count > 0) {
 		e = drop_enrollments(a, en->workload, &t);
+		replaced_seq = e == ERR_OK ? a->keeper->deed_seq : 0;
+	}
 	if (e == ERR_OK)
 		e = record(
 		    a, "enroll_new", en->workload->name, en->reusable ? "reusable" : "single-use");
-	return e == ERR_OK ? keeper_commit(a->keeper, &t) : e;
+	if (e == ERR_OK)
+		e = keeper_commit(a->keeper, &t);
+	if (e != ERR_OK && replaced_seq != 0) /* keeper_commit() says it of the other one */
+		keeper_record_not_done(a->keeper, replaced_seq, e);
+	return e;
 }
 
 static enum err

@@ -54,10 +54,41 @@ test_reserve(void)
 	    "reserve: used up, there is another (%llu records)", (unsigned long long)r.last_seq);
 }
 
+/* Pages reach the disk in any order: a checkpoint may be there and a line in front of it not. Then
+ * neither was acknowledged. */
+static void
+test_hole(void)
+{
+	AUTO(fixture_close) struct fixture f;
+	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), second = BUF_MAX(MIB);
+	struct verify_result r;
+	struct span line;
+
+	fixture_init(&f, 64 * MIB);
+	for (int i = 0; i < 2; i++) {
+		add_many(&f, 3);
+		f.now_s += AUDIT_CHECKPOINT_S;
+		must(audit_sync(f.audit, f.now_s) == ERR_OK);
+	}
+	segment_load(&f, 1, &b);
+	fixture_shut(&f);
+	line = line_at(buf_span(&b), 7); /* header, 3, checkpoint, 2, this one, checkpoint */
+	memset(b.data + (line.p - b.data) + 20, 0, 60);
+	segment_store(&f, 1, buf_span(&b));
+	is_err(fixture_open(&f, 4), ERR_OK, "a hole in front of a checkpoint: opens");
+	segment_load(&f, 2, &second);
+	ok(holds(&second, AUDIT_EVENT_CUT), "a hole in front of a checkpoint: said");
+	fixture_shut(&f);
+	r = verify_all(&f, NULL);
+	ok(r.bad_line == 0 && r.proven_seq == r.last_seq, "a hole in front of a checkpoint: %s",
+	    r.bad_line == 0 ? "verifies" : r.why);
+}
+
 int
 main(void)
 {
 	must(crypto_init() == ERR_OK && secret_arena_init(1u << 20) == ERR_OK);
 	test_reserve();
+	test_hole();
 	return done();
 }

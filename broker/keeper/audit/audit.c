@@ -285,15 +285,16 @@ enum err
 audit_sync(struct audit *a, int64_t now_s)
 {
 	bool full = audit_segments_full(&a->segments, a->pending.len);
+	bool due = audit_chain_due(&a->chain, now_s) || (full && a->chain.interval_records > 0);
 	enum err e = ERR_OK;
 
 	if (a->failing)
 		return ERR_IO;
-	if (audit_chain_due(&a->chain, now_s) || (full && a->chain.interval_records > 0)) {
-		if (audit_segments_moved(&a->segments))
-			return audit_reopen(a, now_s);
+	if ((due || audit_segments_grow(&a->segments, a->pending.len)) &&
+	    audit_segments_moved(&a->segments))
+		return audit_reopen(a, now_s);
+	if (due)
 		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
-	}
 	if (e == ERR_OK)
 		e = write_pending(a);
 	if (e != ERR_OK)

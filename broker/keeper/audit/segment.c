@@ -205,9 +205,11 @@ segment_max(const struct audit_segments *s)
 static void
 reserve(struct audit_segments *s, uint64_t end)
 {
-	uint64_t to = end + AUDIT_RESERVE_BYTES < segment_max(s) ? end + AUDIT_RESERVE_BYTES : end;
+	uint64_t to = end + AUDIT_RESERVE_BYTES;
 	struct stat st;
 
+	if (to > segment_max(s))
+		return;
 	if (audit_reserve_write(s->fd, s->length, to) == ERR_OK)
 		st.st_size = (off_t)to;
 	else if (fstat(s->fd, &st) != 0)
@@ -336,6 +338,12 @@ bool
 audit_segments_full(const struct audit_segments *s, size_t more)
 {
 	return s->size + more >= segment_max(s);
+}
+
+bool
+audit_segments_grow(const struct audit_segments *s, size_t more)
+{
+	return s->size + more > s->length;
 }
 
 bool

@@ -1,6 +1,6 @@
 /*
- * segment - the files of an audit log: NNNNNNNN.jsonl in one directory, appended to, never
- *   rewritten.
+ * segment - the files of an audit log: NNNNNNNN.jsonl in one directory; a line is
+ *   written once, at the end or over the reserve of zeros there.
  * Process: keeper.   Owns: descriptors of the directory and of the newest segment.
  * Secrets: none.
  * Limits: bytes_max for all; AUDIT_SEGMENT_MAX numbers; AUDIT_MISSING_MAX between them, since all
@@ -57,6 +57,8 @@ enum err audit_segments_remove(struct audit_segments *s, uint32_t last) NODISCAR
 
 /* the newest, with more bytes */
 bool audit_segments_full(const struct audit_segments *s, size_t more);
+/* They make its file longer: look first whether it was moved, or a cut would be made good by it. */
+bool audit_segments_grow(const struct audit_segments *s, size_t more);
 /* the newest is not where its name says, or not as long as we made it */
 bool audit_segments_moved(const struct audit_segments *s);
 

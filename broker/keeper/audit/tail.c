@@ -155,6 +155,9 @@ last_checkpoint(struct span b, struct audit_line *ret_l, size_t *ret_behind)
 		struct audit_line l;
 
 		at += line.len + 1;
+		if (memchr(line.p, '\0', line.len) != NULL)
+			break; /* a block that never reached the disk: what is behind it was never
+				  said */
 		if (audit_line_scan(line, &l) != ERR_OK || l.kind != AUDIT_LINE_CHECKPOINT)
 			continue;
 		*ret_l = l;

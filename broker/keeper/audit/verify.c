@@ -206,7 +206,7 @@ missing_in_front(struct verify *v, const struct audit_line *l)
 
 	if (l->segment > v->previous + 1)
 		(void)snprintf(
-		    number, sizeof(number), ": segment %08" PRIu64 " is not here", l->segment - 1);
+		    number, sizeof(number), ": segment %08u is not here", v->previous + 1);
 	(void)snprintf(why, sizeof(why),
 	    "records %" PRIu64 " to %" PRIu64 " are missing in front of this segment%s", v->seq + 1,
 	    l->from_seq - 1, number);
@@ -421,6 +421,7 @@ on_long(struct verify *v, struct buf *in)
 {
 	v->line += !v->skip;
 	v->skip = true;
+	v->zeros = v->stopped ? v->zeros : memchr(in->data, '\0', in->len) != NULL;
 	(void)bad(v, "the line is longer than any of ours");
 	buf_clear(in);
 }
