@@ -147,6 +147,23 @@ test_not_done(void)
 	ok(kv_rekey_left(rig.k->kv) == 0, "and nothing is under way");
 }
 
+/* --replace: those that were to end, and the one that was to come. */
+static void
+test_replace_not_done(void)
+{
+	AUTO(buf_wipe) struct buf args = BUF_MAX(256);
+	struct wire_writer w = wire_write(&args);
+	struct enroll_new what = { .workload = "agent", .replace = true };
+	uint8_t key[ENROLL_KEY_LEN];
+
+	must(rig_enrollment("agent", true, 1, key) == ERR_OK);
+	enroll_new_put(&w, &what);
+	limit_files(1);
+	is_err(rig_ask(&rig.cli, CK_ENROLL_NEW, buf_span(&args), -1).e, ERR_IO, "not replaced");
+	disk_is_back();
+	ok(not_done("enroll_replaced") && not_done("enroll_new"), "the log takes back both parts");
+}
+
 /* A step that fails is tried again: nobody has to restart the keeper. */
 static void
 test_rekey_stalls(void)
@@ -364,6 +381,7 @@ main(void)
 	test_full_disk();
 	test_gateway_certificate();
 	test_not_done();
+	test_replace_not_done();
 	test_rekey_stalls();
 	test_clock();
 	test_key_file();
