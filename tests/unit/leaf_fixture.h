@@ -7,6 +7,7 @@
 #define TESTS_LEAF_FIXTURE_H
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,20 @@ leaf_ca(EVP_PKEY *key)
 		.no_san = true };
 
 	return leaf_make(&ca, key, NULL, key);
+}
+
+static inline char *
+leaf_pem(X509 *x)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *at, *pem;
+
+	must(bio != NULL && PEM_write_bio_X509(bio, x) == 1 && BIO_write(bio, "", 1) == 1);
+	must(BIO_get_mem_data(bio, &at) > 0);
+	pem = strdup(at);
+	must(pem != NULL);
+	BIO_free(bio);
+	return pem;
 }
 
 #endif
