@@ -183,8 +183,15 @@ sys_pwrite_all(int fd, const void *p, size_t len, off_t at)
 	return ERR_OK;
 }
 
+/* at -1: from where the descriptor stands. */
+static ssize_t
+read_some(int fd, void *dst, size_t len, off_t at)
+{
+	return at < 0 ? sys_read(fd, dst, len) : sys_pread(fd, dst, len, at);
+}
+
 static enum err
-read_all(int fd, struct buf *ret)
+read_all(int fd, off_t at, struct buf *ret)
 {
 	for (;;) {
 		uint8_t extra;
@@ -195,7 +202,8 @@ read_all(int fd, struct buf *ret)
 		if (e != ERR_OK)
 			return e;
 		room = buf_room(ret);
-		n = room > 0 ? sys_read(fd, buf_tail(ret), room) : sys_read(fd, &extra, 1);
+		n = room > 0 ? read_some(fd, buf_tail(ret), room, at)
+			     : read_some(fd, &extra, 1, at);
 		if (n < 0)
 			return ERR_IO;
 		if (n == 0)
@@ -203,7 +211,14 @@ read_all(int fd, struct buf *ret)
 		if (room == 0)
 			return ERR_LIMIT;
 		buf_added(ret, (size_t)n);
+		at += at < 0 ? 0 : n;
 	}
+}
+
+enum err
+sys_read_whole(int fd, struct buf *ret)
+{
+	return read_all(fd, 0, ret);
 }
 
 static bool
@@ -224,7 +239,7 @@ sys_read_file(const char *path, struct buf *ret)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
 	if (is_pipe(fd)) /* who opens one waits until somebody fills it, signals blocked or not */
 		return ERR_DENIED;
-	e = read_all(fd, ret);
+	e = read_all(fd, -1, ret);
 	if (e != ERR_OK)
 		buf_clear(ret);
 	return e;

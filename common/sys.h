@@ -44,6 +44,9 @@ enum err sys_pwrite_all(int fd, const void *p, size_t len, off_t at) NODISCARD;
  * ERR_NOT_FOUND, ERR_LIMIT, ERR_IO, ERR_DENIED for a pipe. */
 struct buf;
 enum err sys_read_file(const char *path, struct buf *ret) NODISCARD; /* at most ret->max */
+/* All of an open file, from its start; the offset, which others may share, stays. ERR_LIMIT: more
+ * than ret can hold. */
+enum err sys_read_whole(int fd, struct buf *ret) NODISCARD;
 /* The folder that holds path: a new name in it outlives a power cut only then. ERR_IO, ERR_LIMIT.
  */
 enum err sys_sync_folder(const char *path) NODISCARD;

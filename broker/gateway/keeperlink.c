@@ -1,7 +1,5 @@
 #include "broker/gateway/keeperlink.h"
 
-#include <sys/stat.h>
-
 #include "broker/gateway/conn.h"
 #include "broker/gateway/listen.h"
 #include "common/clock.h"
@@ -177,28 +175,6 @@ on_state(struct gateway *g, struct wire_reader *r)
 }
 
 static enum err
-read_fd(int fd, struct buf *ret)
-{
-	struct stat st;
-	enum err e;
-
-	if (fstat(fd, &st) != 0 || st.st_size < 0)
-		return ERR_SYS;
-	e = buf_reserve(ret, (size_t)st.st_size);
-	if (e != ERR_OK)
-		return e;
-	while (ret->len < (size_t)st.st_size) {
-		ssize_t n =
-		    sys_pread(fd, buf_tail(ret), (size_t)st.st_size - ret->len, (off_t)ret->len);
-
-		if (n <= 0)
-			return ERR_IO;
-		buf_added(ret, (size_t)n);
-	}
-	return ERR_OK;
-}
-
-static enum err
 on_config(struct gateway *g, struct wire_reader *r, int fd)
 {
 	AUTO(buf_wipe) struct buf encoded = BUF_MAX(RULES_LEN_MAX);
@@ -209,7 +185,7 @@ on_config(struct gateway *g, struct wire_reader *r, int fd)
 	if (wire_done(r) != ERR_OK)
 		return ERR_PROTO;
 	g->config_asked = false;
-	e = read_fd(fd, &encoded);
+	e = sys_read_whole(fd, &encoded);
 	if (e == ERR_OK)
 		e = config_new(buf_span(&encoded), generation, &fresh);
 	if (e != ERR_OK) {

@@ -8,21 +8,10 @@ enum err
 policy_fd_read(int fd, struct buf *ret)
 {
 	int seals = fcntl(fd, F_GET_SEALS); /* fails on anything but a memfd */
-	off_t at = 0;
-	ssize_t n = 1;
-	enum err e = seals >= 0 && (seals & SEALS) == SEALS ? ERR_OK : ERR_PROTO;
 
-	while (e == ERR_OK && n > 0) {
-		size_t want = ret->max - ret->len < 65536 ? ret->max - ret->len + 1 : 65536;
-		uint8_t chunk[65536];
-
-		n = sys_pread(fd, chunk, want, at);
-		if (n < 0)
-			return ERR_IO;
-		at += n;
-		e = buf_append(ret, chunk, (size_t)n); /* one byte too many is ERR_LIMIT */
-	}
-	return e;
+	if (seals < 0 || (seals & SEALS) != SEALS)
+		return ERR_PROTO;
+	return sys_read_whole(fd, ret);
 }
 
 enum err

@@ -7,8 +7,6 @@
 #include "common/sys.h"
 #include "common/text.h"
 
-#define READ_BLOCK 65536
-
 static const char *
 ready_word(uint8_t ready)
 {
@@ -101,19 +99,9 @@ static enum err
 read_upstreams(int fd, struct rules **ret_rules)
 {
 	AUTO(buf_wipe) struct buf bytes = BUF_MAX(RULES_LEN_MAX);
-	ssize_t n = 1;
+	enum err e = sys_read_whole(fd, &bytes);
 
-	while (n > 0) {
-		enum err e = buf_reserve(&bytes, READ_BLOCK);
-
-		if (e != ERR_OK)
-			return e;
-		n = sys_pread(fd, buf_tail(&bytes), READ_BLOCK, (off_t)bytes.len);
-		if (n < 0)
-			return ERR_IO;
-		buf_added(&bytes, (size_t)n);
-	}
-	return rules_read_upstreams(buf_span(&bytes), ret_rules);
+	return e == ERR_OK ? rules_read_upstreams(buf_span(&bytes), ret_rules) : e;
 }
 
 /* Of the keeper, which may have others in force than the files say. */

@@ -205,17 +205,19 @@ segment_max(const struct audit_segments *s)
 static void
 reserve(struct audit_segments *s, uint64_t end)
 {
-	uint64_t to = end + AUDIT_RESERVE_BYTES;
-	struct stat st;
+	uint64_t length = end + AUDIT_RESERVE_BYTES;
 
-	if (to > segment_max(s))
+	if (length > segment_max(s))
 		return;
-	if (audit_reserve_write(s->fd, s->length, to) == ERR_OK)
-		st.st_size = (off_t)to;
-	else if (fstat(s->fd, &st) != 0)
-		return;
-	s->total += (uint64_t)st.st_size - s->length;
-	s->length = (uint64_t)st.st_size;
+	if (audit_reserve_write(s->fd, s->length, length) != ERR_OK) {
+		struct stat st;
+
+		if (fstat(s->fd, &st) != 0)
+			return;
+		length = (uint64_t)st.st_size;
+	}
+	s->total += length - s->length;
+	s->length = length;
 }
 
 enum err
