@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/gateway/tls_client.h"
 #include "common/err.h"
 
 #define LEAF_SANS_MAX 200
@@ -175,18 +176,19 @@ leaf_ca(EVP_PKEY *key)
 	return leaf_make(&ca, key, NULL, key);
 }
 
-static inline char *
-leaf_pem(X509 *x)
+/* A client context that trusts ca alone. */
+static inline SSL_CTX *
+leaf_trust(X509 *ca)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	char *at, *pem;
+	SSL_CTX *ctx;
+	char *pem;
 
-	must(bio != NULL && PEM_write_bio_X509(bio, x) == 1 && BIO_write(bio, "", 1) == 1);
-	must(BIO_get_mem_data(bio, &at) > 0);
-	pem = strdup(at);
-	must(pem != NULL);
+	must(bio != NULL && PEM_write_bio_X509(bio, ca) == 1 && BIO_write(bio, "", 1) == 1);
+	must(BIO_get_mem_data(bio, &pem) > 0);
+	must(tls_client_from_pem(pem, &ctx) == ERR_OK);
 	BIO_free(bio);
-	return pem;
+	return ctx;
 }
 
 #endif

@@ -114,24 +114,13 @@ test_key_updates(SSL_CTX *ctx, SSL_CTX *trust, struct loop *l)
 	idle_close(&i);
 }
 
-static SSL_CTX *
-trust_only(X509 *ca)
-{
-	char *pem = leaf_pem(ca);
-	SSL_CTX *ctx;
-
-	must(tls_client_from_pem(pem, &ctx) == ERR_OK);
-	free(pem);
-	return ctx;
-}
-
 int
 main(void)
 {
 	const struct leaf_spec spec = { .sans = { { GEN_DNS, "a.example", 0 } } };
 	EVP_PKEY *ca_key = leaf_key(NULL), *key = leaf_key(NULL);
 	X509 *ca = leaf_ca(ca_key), *leaf = leaf_make(&spec, key, ca, ca_key);
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method()), *trust = trust_only(ca);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method()), *trust = leaf_trust(ca);
 	struct loop *l;
 
 	must(loop_new(&l) == ERR_OK && SSL_CTX_use_certificate(ctx, leaf) == 1 &&

@@ -354,17 +354,6 @@ test_bundle(void)
 	EVP_PKEY_free(root_key);
 }
 
-static SSL_CTX *
-trust_ours(void)
-{
-	char *pem = leaf_pem(ca);
-	SSL_CTX *ctx;
-
-	must(tls_client_from_pem(pem, &ctx) == ERR_OK);
-	free(pem);
-	return ctx;
-}
-
 int
 main(void)
 {
@@ -386,7 +375,7 @@ main(void)
 	test_certificates();
 	test_chains();
 	test_alpn();
-	trust = trust_ours();
+	trust = leaf_trust(ca);
 	test_client(trust);
 	test_bundle();
 	is_err(tls_client_from_pem("no certificate", &none), ERR_SYNTAX, "a PEM without any");
