@@ -138,14 +138,14 @@ def silent(conn, req):
 
 
 class Upstream:
-    def __init__(self, cert, key, handler=messages_api, port=0):
+    def __init__(self, cert, key, handler=messages_api, port=0, host="127.0.0.1"):
         self.requests, self.heads, self.handshakes, self.accepted = [], [], 0, 0  # heads: also those whose body never came
         self.handler = handler
         self.lock = threading.Lock()
         self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ctx.load_cert_chain(cert, key)
         self.ctx.set_alpn_protocols(["http/1.1"])
-        self.sock = socket.create_server(("127.0.0.1", port), backlog=512)
+        self.sock = socket.create_server((host, port), backlog=512)
         self.port = self.sock.getsockname()[1]
         self.open = set()
         self.accepting = threading.Thread(target=self._accept, daemon=True)
