@@ -91,6 +91,11 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$(@F)) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
 
+# Every allocation and system call of these is asked in fail.c first.
+$(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/obj/tests/torture/torture.o $(BUILD)/obj/tests/torture/fail.o $(BUILD)/parts.a
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,--wrap=secret_new -Wl,--wrap=sys_random -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 .PHONY: deps
@@ -213,6 +218,13 @@ install: all ## programs and pages below PREFIX; daemons and shim 0711, so that 
 	install -m 0711 $(patsubst %,$(BUILD)/bin/%,$(filter sidekey-%,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/libexec/sidekey/
 	for p in $(wildcard docs/man/*.[0-9]); do \
 	    install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$${p##*.}/$${p##*/} || exit 1; done
+
+# 0: each N; else at most that many a path and kind, evenly spread.
+TORTURE_RUNS ?= 0
+TORTURE  := $(patsubst tests/torture/%.c,$(BUILD)/torture/%,$(wildcard tests/torture/torture_*.c))
+.PHONY: torture
+torture: $(TORTURE) ## the Nth allocation and the Nth system call fail, for each N, on the main paths
+	@prove -Q -j2 --exec '' $(TORTURE) :: $(TORTURE_RUNS)
 
 .PHONY: check
 check: all house fence unit corpus ## what every commit passes

@@ -77,9 +77,11 @@ unseal_with_kek(struct keeper *k, const struct secret *kek, char *why, size_t wh
 	struct keyring *ring = NULL;
 	enum err e = keyring_unwrap(buf_span(&meta->wrapped), meta->store_id, kek, &ring);
 
-	k->unseal.key_fits = e == ERR_OK;
+	k->unseal.key_fits = e != ERR_AUTH; /* no memory is not a wrong passphrase */
 	if (e == ERR_OK)
 		e = keeper_open(k, ring, why, why_size);
+	else if (k->unseal.key_fits)
+		(void)snprintf(why, why_size, "The keyring cannot be opened: %s.", err_name(e));
 	else
 		(void)snprintf(why, why_size, "%s",
 		    k->unseal.method == UNSEAL_PASSPHRASE
@@ -121,8 +123,10 @@ unseal_with_passphrase(
 		return ERR_AGAIN;
 	}
 	e = crypto_passphrase(passphrase, salt, &kek);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		(void)snprintf(why, why_size, "The key cannot be derived: %s.", err_name(e));
 		return e;
+	}
 	e = unseal_with_kek(k, kek, why, why_size);
 	if (!k->unseal.key_fits)
 		slow_down(&k->unseal, now_ms);

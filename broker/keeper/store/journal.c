@@ -149,18 +149,20 @@ pragma_value(struct journal *j, const char *sql, char *dst, size_t size)
 	if (text != NULL)
 		(void)snprintf(dst, size, "%s", (const char *)text);
 	(void)sqlite3_finalize(st);
-	return rc == SQLITE_ROW && text != NULL ? ERR_OK : convert(j, rc);
+	if (rc == SQLITE_ROW)
+		return text != NULL ? ERR_OK : ERR_NOMEM;
+	return rc == SQLITE_DONE ? ERR_AUTH : convert(j, rc);
 }
 
 static enum err
-pragma_is(struct journal *j, const char *sql, const char *want)
+pragma_is(struct journal *j, const char *sql, const char *want, enum err other)
 {
 	char got[32] = "";
 	enum err e = pragma_value(j, sql, got, sizeof(got));
 
 	if (e != ERR_OK)
 		return e;
-	return strcmp(got, want) == 0 ? ERR_OK : ERR_AUTH;
+	return strcmp(got, want) == 0 ? ERR_OK : other;
 }
 
 enum err
@@ -198,15 +200,17 @@ journal_open(const char *path, struct journal **ret_j)
 	enum err e = connect_to(path, &j);
 
 	if (e == ERR_OK)
-		e = pragma_is(j, "PRAGMA application_id", APPLICATION_ID);
+		e = pragma_is(j, "PRAGMA application_id", APPLICATION_ID, ERR_AUTH);
+	/* Out of memory, or a disk that fails, it keeps the mode that was and does not say why: a
+	 * good store is not called damaged for that. */
 	if (e == ERR_OK)
-		e = pragma_is(j, "PRAGMA journal_mode = WAL", "wal");
+		e = pragma_is(j, "PRAGMA journal_mode = WAL", "wal", ERR_IO);
 	/* NORMAL lost acknowledged transactions at a power cut: FULL syncs the WAL at every commit
 	 */
 	if (e == ERR_OK)
 		e = run(j, "PRAGMA synchronous = FULL");
 	if (e == ERR_OK)
-		e = pragma_is(j, "PRAGMA synchronous", "2");
+		e = pragma_is(j, "PRAGMA synchronous", "2", ERR_IO);
 	if (e == ERR_OK)
 		e = prepare(j);
 	if (e != ERR_OK)

@@ -248,8 +248,10 @@ kv_open(const char *state_dir, struct kv **ret_kv, char *ret_why, size_t why_siz
 	enum err e;
 
 	ret_why[0] = '\0';
-	if (kv == NULL)
+	if (kv == NULL) {
+		(void)snprintf(ret_why, why_size, "There is no memory to open the store in.");
 		return ERR_NOMEM;
+	}
 	kv->lock_fd = -1;
 	kv->meta.wrapped = (struct buf)BUF_MAX(KEYRING_WRAPPED_MAX);
 	e = join(path, state_dir, STORE_NAME);

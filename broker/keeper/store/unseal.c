@@ -52,7 +52,7 @@ load(struct kv *kv, struct manifest *ret_sum, char *why, size_t why_size)
 	else if (e == ERR_LIMIT)
 		(void)snprintf(why, why_size, "The store holds more than %u rows or %zu bytes.",
 		    KV_ROWS_MAX, KV_BYTES_MAX);
-	else
+	else if (e == ERR_AUTH)
 		(void)snprintf(why, why_size, "The store is damaged: its rows cannot be read (%s).",
 		    journal_why(kv->journal));
 	return e;
@@ -169,6 +169,8 @@ kv_unseal(
 		e = compare_sums(kv, &sum, ret_why, why_size);
 	if (e == ERR_OK)
 		e = give_rows(kv, fn, arg, ret_why, why_size);
+	if (e != ERR_OK && ret_why[0] == '\0')
+		(void)snprintf(ret_why, why_size, "The store cannot be read: %s.", err_name(e));
 	if (e != ERR_OK)
 		kv_seal(kv);
 	return e;

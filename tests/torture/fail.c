@@ -1,0 +1,298 @@
+/*
+ * What the C library would be asked, asked here: the program's own names go before those of shared
+ * libraries, so that OpenSSL, SQLite and the rest fail with us.
+ */
+#include <errno.h>
+#include <execinfo.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <malloc.h>
+
+#include "common/secret.h"
+#include "common/sys.h"
+#include "tests/torture/torture.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#define REAL(name) __interceptor_##name
+#else
+#define REAL(name) __libc_##name
+#endif
+
+void *REAL(malloc)(size_t);
+void *REAL(calloc)(size_t, size_t);
+void *REAL(realloc)(void *, size_t);
+void *REAL(memalign)(size_t, size_t);
+void REAL(free)(void *);
+
+#define FRAMES_MAX 24
+
+static struct {
+	enum torture_kind kind;
+	unsigned long nth, counted[TORTURE_KINDS];
+	bool armed, onwards, failed;
+	void *frames[FRAMES_MAX];
+	int frame_count;
+} plan;
+
+static long live_blocks;
+static const char *canary;
+static size_t canary_len;
+
+void
+torture_arm(enum torture_kind kind, unsigned long nth, bool onwards)
+{
+	void *warm[2];
+
+	(void)backtrace(warm, 2); /* the first loads a library */
+	memset(&plan, 0, sizeof plan);
+	plan.kind = kind;
+	plan.nth = nth;
+	plan.onwards = onwards;
+	plan.armed = true;
+}
+
+void
+torture_disarm(void)
+{
+	plan.armed = false;
+}
+
+unsigned long
+torture_counted(enum torture_kind kind)
+{
+	return plan.counted[kind];
+}
+
+bool
+torture_failed_any(void)
+{
+	return plan.failed;
+}
+
+void
+torture_show_failure(void)
+{
+	backtrace_symbols_fd(plan.frames, plan.frame_count, STDERR_FILENO);
+}
+
+long
+torture_live_blocks(void)
+{
+	return live_blocks;
+}
+
+void
+torture_watch_canary(const char *text)
+{
+	canary = text;
+	canary_len = text == NULL ? 0 : strlen(text);
+}
+
+/* Whether this one is to fail. */
+static bool
+fails(enum torture_kind kind)
+{
+	unsigned long n;
+
+	if (!plan.armed)
+		return false;
+	n = ++plan.counted[kind];
+	if (kind != plan.kind || (plan.onwards ? n < plan.nth : n != plan.nth))
+		return false;
+	if (!plan.failed) {
+		plan.failed = true;
+		plan.armed = false; /* backtrace() allocates */
+		plan.frame_count = backtrace(plan.frames, FRAMES_MAX);
+		plan.armed = true;
+	}
+	return true;
+}
+
+static bool
+no_memory(void)
+{
+	if (!fails(TORTURE_ALLOCATION))
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+static void *
+block(void *p)
+{
+	live_blocks += p != NULL;
+	return p;
+}
+
+void *
+malloc(size_t size)
+{
+	return no_memory() ? NULL : block(REAL(malloc)(size));
+}
+
+void *
+calloc(size_t count, size_t size)
+{
+	return no_memory() ? NULL : block(REAL(calloc)(count, size));
+}
+
+void *
+memalign(size_t alignment, size_t size)
+{
+	return no_memory() ? NULL : block(REAL(memalign)(alignment, size));
+}
+
+void *
+aligned_alloc(size_t alignment, size_t size)
+{
+	return memalign(alignment, size);
+}
+
+int
+posix_memalign(void **ret_p, size_t alignment, size_t size)
+{
+	void *p = memalign(alignment, size);
+
+	if (p != NULL)
+		*ret_p = p;
+	return p == NULL ? ENOMEM : 0;
+}
+
+static void
+look_for_canary(void *p)
+{
+	if (canary != NULL && p != NULL &&
+	    memmem(p, malloc_usable_size(p), canary, canary_len) != NULL)
+		torture_canary_freed();
+}
+
+void
+free(void *p)
+{
+	int saved = errno;
+
+	look_for_canary(p);
+	live_blocks -= p != NULL;
+	REAL(free)(p);
+	errno = saved;
+}
+
+void *
+realloc(void *p, size_t size)
+{
+	void *moved;
+
+	if (size == 0 || p == NULL) {
+		free(p);
+		return malloc(size);
+	}
+	if (no_memory())
+		return NULL;
+	look_for_canary(p); /* it may move, and then leaves the old block behind */
+	moved = REAL(realloc)(p, size);
+	return moved;
+}
+
+/* The arena is memory, too. */
+enum err __real_secret_new(size_t len, struct secret **ret_s);
+enum err __wrap_secret_new(size_t len, struct secret **ret_s);
+
+enum err
+__wrap_secret_new(size_t len, struct secret **ret_s)
+{
+	return fails(TORTURE_ALLOCATION) ? ERR_NOMEM : __real_secret_new(len, ret_s);
+}
+
+/* OpenSSL and libsodium draw from the kernel by themselves, and the latter aborts without. */
+int __real_sys_random(void *p, size_t len);
+int __wrap_sys_random(void *p, size_t len);
+
+int
+__wrap_sys_random(void *p, size_t len)
+{
+	if (fails(TORTURE_CALL)) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_sys_random(p, len);
+}
+
+/* CALL(name, result, error, (parameters), syscall arguments) */
+#define CALL(name, type, error, parameters, ...)                                                   \
+	type torture_##name parameters __asm__(#name);                                             \
+	type torture_##name parameters                                                             \
+	{                                                                                          \
+		if (fails(TORTURE_CALL)) {                                                         \
+			errno = error;                                                             \
+			return -1;                                                                 \
+		}                                                                                  \
+		return (type)syscall(__VA_ARGS__);                                                 \
+	}
+CALL(read, ssize_t, EIO, (int fd, void *p, size_t len), SYS_read, fd, p, len)
+CALL(write, ssize_t, ENOSPC, (int fd, const void *p, size_t len), SYS_write, fd, p, len)
+/* SQLite takes EIO for damage; here the device is gone. */
+CALL(pread, ssize_t, ENODEV, (int fd, void *p, size_t len, off_t at), SYS_pread64, fd, p, len, at)
+CALL(pread64, ssize_t, ENODEV, (int fd, void *p, size_t len, off_t at), SYS_pread64, fd, p, len, at)
+CALL(pwrite, ssize_t, ENOSPC, (int fd, const void *p, size_t len, off_t at), SYS_pwrite64, fd, p,
+    len, at)
+CALL(pwrite64, ssize_t, ENOSPC, (int fd, const void *p, size_t len, off_t at), SYS_pwrite64, fd, p,
+    len, at)
+CALL(sendmsg, ssize_t, ENOBUFS, (int fd, const struct msghdr *m, int flags), SYS_sendmsg, fd, m,
+    flags)
+CALL(recvmsg, ssize_t, ENOMEM, (int fd, struct msghdr *m, int flags), SYS_recvmsg, fd, m, flags)
+CALL(socket, int, EMFILE, (int domain, int type, int protocol), SYS_socket, domain, type, protocol)
+CALL(socketpair, int, EMFILE, (int domain, int type, int protocol, int fds[2]), SYS_socketpair,
+    domain, type, protocol, fds)
+CALL(accept4, int, EMFILE, (int fd, struct sockaddr *sa, socklen_t *len, int flags), SYS_accept4,
+    fd, sa, len, flags)
+CALL(fdatasync, int, EIO, (int fd), SYS_fdatasync, fd)
+CALL(fsync, int, EIO, (int fd), SYS_fsync, fd)
+CALL(rename, int, EIO, (const char *from, const char *to), SYS_rename, from, to)
+CALL(unlink, int, EIO, (const char *path), SYS_unlink, path)
+CALL(mkdir, int, ENOSPC, (const char *path, mode_t mode), SYS_mkdir, path, mode)
+CALL(fchmod, int, EIO, (int fd, mode_t mode), SYS_fchmod, fd, mode)
+CALL(ftruncate, int, EIO, (int fd, off_t len), SYS_ftruncate, fd, len)
+CALL(ftruncate64, int, EIO, (int fd, off_t len), SYS_ftruncate, fd, len)
+CALL(fallocate, int, ENOSPC, (int fd, int mode, off_t at, off_t len), SYS_fallocate, fd, mode, at,
+    len)
+CALL(fallocate64, int, ENOSPC, (int fd, int mode, off_t at, off_t len), SYS_fallocate, fd, mode, at,
+    len)
+CALL(memfd_create, int, EMFILE, (const char *name, unsigned flags), SYS_memfd_create, name, flags)
+CALL(epoll_create1, int, EMFILE, (int flags), SYS_epoll_create1, flags)
+CALL(epoll_ctl, int, ENOMEM, (int fd, int op, int target, struct epoll_event *ev), SYS_epoll_ctl,
+    fd, op, target, ev)
+
+/* open(2) and openat(2) have their mode only sometimes; it does no harm always. */
+static int
+open_at(int dir_fd, const char *path, int flags, mode_t mode)
+{
+	if (fails(TORTURE_CALL)) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, dir_fd, path, flags, mode);
+}
+
+#define OPEN(name, dir, ...)                                                                       \
+	int torture_##name(__VA_ARGS__, ...) __asm__(#name);                                       \
+	int torture_##name(__VA_ARGS__, ...)                                                       \
+	{                                                                                          \
+		mode_t mode;                                                                       \
+		va_list ap;                                                                        \
+                                                                                                   \
+		va_start(ap, flags);                                                               \
+		mode = va_arg(ap, mode_t);                                                         \
+		va_end(ap);                                                                        \
+		return open_at(dir, path, flags, mode);                                            \
+	}
+
+OPEN(open, AT_FDCWD, const char *path, int flags)
+OPEN(open64, AT_FDCWD, const char *path, int flags)
+OPEN(openat, dir_fd, int dir_fd, const char *path, int flags)
+OPEN(openat64, dir_fd, int dir_fd, const char *path, int flags)

@@ -1,0 +1,56 @@
+/*
+ * torture - fails the Nth allocation, and the Nth system call, of a path: for each N, once and from
+ *   there on.
+ * Process: tests.   Owns: malloc() and the system calls of the whole program, libraries included.
+ * Secrets: a path names its canary; a block that is freed with it, or memory that holds it behind
+ *   the path, is a failure.
+ * Limits: one thread.
+ * Failure: "not ok" with path, kind and N; PROGRAM PATH KIND N runs that one alone, under a
+ *   debugger.
+ */
+#ifndef TESTS_TORTURE_H
+#define TESTS_TORTURE_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+
+struct torture_path {
+	const char *name;
+	const char *canary; /* in read-only memory, at least 16 bytes; NULL: no secret */
+	void (*set_up)(void);
+	/* with the failure; ERR_OK: says that all was done */
+	enum err (*run)(void);
+	/* without it: e is what run() said. must() or torture_wrong() where outputs or state are
+	 * not what e promises */
+	void (*check)(enum err e);
+	void (*tear_down)(void);
+	bool tolerant; /* ERR_OK is right whatever failed: check() looks at what was done */
+};
+
+/* Runs them all as TAP; first is called once in each process that runs paths. The exit code. */
+int torture_main(
+    const struct torture_path *paths, size_t count, void (*first)(void), int argc, char **argv);
+
+/* Ends the process of this path: what it did is wrong. */
+void torture_wrong(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
+
+/* The rest is between torture.c and fail.c. */
+
+enum torture_kind { TORTURE_NONE = 0, TORTURE_ALLOCATION, TORTURE_CALL, TORTURE_KINDS };
+
+/* From now on the nth of that kind fails, and those behind it if onwards is set. TORTURE_NONE: they
+ * are only counted. */
+void torture_arm(enum torture_kind kind, unsigned long nth, bool onwards);
+void torture_disarm(void);
+unsigned long torture_counted(enum torture_kind kind);
+bool torture_failed_any(void);
+/* Where the failure was, for a person. */
+void torture_show_failure(void);
+long torture_live_blocks(void);
+/* Blocks that hold it may not be freed; NULL: no more. */
+void torture_watch_canary(const char *canary);
+/* Ends the process: a freed block held the canary. Called by free(). */
+void torture_canary_freed(void) __attribute__((noreturn));
+
+#endif
