@@ -234,7 +234,8 @@ check: all house fence unit corpus ## what every commit passes
 suites: longer attack rooted clients ## the longer suites that CI runs
 
 .PHONY: bench
-bench: all $(BUILD)/tests/tool_load $(BUILD)/tests/tool_clock ## cost and latency beside nginx in the same run, with the budgets
+bench: all $(BUILD)/tests/tool_load $(BUILD)/tests/tool_clock $(BUILD)/tests/tool_hold ## cost and latency beside nginx, haproxy and caddy in the same run, with the budgets
+	@tools/deps.sh bench
 	@$(BLACKBOX) tests/bench/run.py
 
 .PHONY: clean

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lists the Debian packages that a target needs and this machine lacks, then installs them.
-# Asks on a terminal; YES=1 does not. usage: tools/deps.sh build|test|ci
+# Asks on a terminal; YES=1 does not. usage: tools/deps.sh build|test|ci|bench
 set -eu
 
 build="gcc make pkg-config libc6-dev libssl-dev libsodium-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
@@ -8,11 +8,14 @@ build="gcc make pkg-config libc6-dev libssl-dev libsodium-dev libmicrohttpd-dev 
 test="$build python3 openssl perl curl procps util-linux binutils ca-certificates"
 ci="$test python3-jsonschema clang clang-format clang-tidy cppcheck llvm libclang-rt-dev valgrind strace nginx-light nodejs npm mandoc iproute2"
 
+bench="$test nginx-light haproxy caddy iproute2"
+
 case "${1:-build}" in
 build) want=$build ;;
 test) want=$test ;;
 ci) want=$ci ;;
-*) echo "usage: $0 build|test|ci" >&2; exit 2 ;;
+bench) want=$bench ;;
+*) echo "usage: $0 build|test|ci|bench" >&2; exit 2 ;;
 esac
 
 missing=

@@ -1,7 +1,8 @@
 /*
- * tool_load - keep-alive load over mTLS from N connections, for the benches: counts, and latency
- * percentiles. usage: tool_load ADDRESS CERT KEY ALPN HOST PATH CONNECTIONS SECONDS ADDRESS
- * unix:/path or 127.0.0.1:port; CERT "-" for none; ALPN "-" for none. Prints one JSON object.
+ * tool_load - load over mTLS from N connections, for the benches: counts, and latency percentiles.
+ * usage: tool_load ADDRESS CERT KEY ALPN HOST PATH CONNECTIONS SECONDS [cold]
+ * ADDRESS unix:/path or 127.0.0.1:port; CERT "-" for none; ALPN "-" for none; cold: a connection a
+ * request, its handshake counted. Prints one JSON object.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +33,7 @@ static struct {
 	const char *alpn;
 	SSL_CTX *ctx;
 	int64_t end_us;
+	bool cold;
 } conf;
 
 static int
@@ -108,6 +110,16 @@ one_request(SSL *ssl, const char *request, size_t request_len)
 	}
 }
 
+static void
+hang_up(SSL *ssl)
+{
+	int fd = ssl != NULL ? SSL_get_fd(ssl) : -1;
+
+	SSL_free(ssl);
+	if (fd >= 0)
+		sys_close(fd);
+}
+
 static void *
 work(void *arg)
 {
@@ -115,12 +127,16 @@ work(void *arg)
 	char request[1024];
 	int len = snprintf(request, sizeof request,
 	    "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n\r\n", conf.path, conf.host);
-	SSL *ssl = connect_tls();
+	SSL *ssl = conf.cold ? NULL : connect_tls();
 
-	while (ssl != NULL && clock_mono_us() < conf.end_us) {
+	while ((conf.cold || ssl != NULL) && clock_mono_us() < conf.end_us) {
 		int64_t start_us = clock_mono_us();
 
-		if (!one_request(ssl, request, (size_t)len)) {
+		if (conf.cold) {
+			hang_up(ssl);
+			ssl = connect_tls();
+		}
+		if (ssl == NULL || !one_request(ssl, request, (size_t)len)) {
 			j->errors++;
 			break;
 		}
@@ -129,7 +145,7 @@ work(void *arg)
 			j->samples_us[j->sample_count++] = (uint32_t)(clock_mono_us() - start_us);
 	}
 	j->errors += ssl == NULL;
-	SSL_free(ssl);
+	hang_up(ssl);
 	return NULL;
 }
 
@@ -175,10 +191,12 @@ main(int argc, char **argv)
 	uint64_t count, seconds;
 	int64_t start_us;
 
-	if (argc != 9 || text_u64(span_str(argv[7]), CONNECTIONS_MAX, &count) != ERR_OK ||
+	conf.cold = argc == 10 && strcmp(argv[9], "cold") == 0;
+	if (argc != 9 + conf.cold ||
+	    text_u64(span_str(argv[7]), CONNECTIONS_MAX, &count) != ERR_OK ||
 	    text_u64(span_str(argv[8]), 600, &seconds) != ERR_OK) {
-		fprintf(stderr,
-		    "usage: tool_load ADDRESS CERT KEY ALPN HOST PATH CONNECTIONS SECONDS\n");
+		fprintf(stderr, "usage: tool_load ADDRESS CERT KEY ALPN HOST PATH CONNECTIONS "
+				"SECONDS [cold]\n");
 		return 2;
 	}
 	conf.address = argv[1];
