@@ -73,16 +73,24 @@ static const char *const override_names[] = {
 	"forwarded",
 	"http-method-override",
 	"proxy",
+	"x-host",
+	"x-http-host-override",
 	"x-http-method",
 	"x-http-method-override",
-	"x-host",
 	"x-method-override",
-	"x-original-host",
-	"x-original-method",
-	"x-original-uri",
-	"x-original-url",
+	"x-override-url",
 	"x-real-ip",
+	"x-rewrite-uri",
 	"x-rewrite-url",
+	"x-waws-unencoded-url",
+};
+
+/* x-original-: url, uri, path, host, method; x-envoy-: the same, and retries. */
+static const char *const override_prefixes[] = {
+	"sidekey-",
+	"x-envoy-",
+	"x-forwarded-",
+	"x-original-",
 };
 
 static bool
@@ -153,8 +161,10 @@ fields_is_credential(const struct upstream *up, struct span name)
 bool
 fields_is_override(struct span name)
 {
-	return in_list(name, override_names, COUNT(override_names)) ||
-	       prefix_like(name, "x-forwarded-") || prefix_like(name, "sidekey-");
+	for (size_t i = 0; i < COUNT(override_prefixes); i++)
+		if (prefix_like(name, override_prefixes[i]))
+			return true;
+	return in_list(name, override_names, COUNT(override_names));
 }
 
 static void

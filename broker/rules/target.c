@@ -83,6 +83,20 @@ decode(struct span path, struct decoded *d)
 	}
 }
 
+/* One or two dots, and spaces: Windows takes ".. " for "..". */
+static bool
+is_dots(struct span s)
+{
+	size_t dots = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] != '.' && s.p[i] != ' ')
+			return false;
+		dots += s.p[i] == '.';
+	}
+	return dots == 1 || dots == 2;
+}
+
 static const char *
 judge_segment(struct span s, bool last)
 {
@@ -91,7 +105,7 @@ judge_segment(struct span s, bool last)
 
 	if (len == 0 && !(last && s.len == 0))
 		return "empty_segment";
-	if ((len == 1 || len == 2) && s.p[0] == '.' && s.p[len - 1] == '.')
+	if (is_dots(span_of(s.p, len)))
 		return "dot_segment";
 	for (size_t i = 0; i < s.len; i++)
 		if (path_escape_at(s, i) >= 0)

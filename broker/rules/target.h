@@ -17,9 +17,10 @@
 /* ERR_OK, or ERR_DENIED with the reason why no rule is even asked: too_long, not_origin_form,
  * control (raw or escaped, and raw bytes over 0x7e), backslash (both forms), bad_escape,
  * encoded_nul, encoded_slash, encoded_unreserved, double_escape ("%252e"), overlong_utf8
- * ("%c0%ae"), dot_segment (also escaped, also with ;params), empty_segment (also with nothing but
- * ;params; one empty last segment is legal). The query may hold anything visible but '#'.
- * encoded_slash admits "%2f" inside a segment; segments are then judged on the decoded path. */
+ * ("%c0%ae"), dot_segment (also escaped, with ;params, with spaces), empty_segment (also with
+ * nothing but ;params; one empty last segment is legal). The query may hold anything visible but
+ * '#'. encoded_slash admits "%2f" inside a segment; segments are then judged on the decoded path.
+ */
 enum err target_check(struct span target, bool encoded_slash, const char **ret_reason) NODISCARD;
 
 struct span target_path(struct span target); /* up to, without, '?' */

@@ -77,7 +77,8 @@ static const char *const removed[] = { "Authorization", "AUTHORIZATION", "author
 	"x-subscription-token", "X_Subscription_Token", "X-Goog-Api-Key", "Proxy-Authorization",
 	"Proxy_Authorization", "X-Auth-Token", "Private-Token", "PRIVATE_TOKEN", "X-Corp-Secret",
 	"x_corp_secret", "X-Amz-Security-Token", "X-HTTP-Method-Override", "X_HTTP_METHOD_OVERRIDE",
-	"X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL", "Forwarded",
+	"X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Original-Path",
+	"X_Envoy-Original-Path", "X-HTTP-Host-Override", "X-Rewrite-URL", "Forwarded",
 	"X-Forwarded-For", "X_Forwarded_Host", "x-forwarded-anything", "Sidekey-Ticket",
 	"Sidekey_Decision", "Expect-Not-Really-Connection-Named", "Accept-Encoding", "Range",
 	"If-Range", "Proxy-Connection", "Keep-Alive", "TE", "Trailer", "Upgrade" };
