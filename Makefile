@@ -94,7 +94,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 # Every allocation and system call of these is asked in fail.c first.
 $(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/obj/tests/torture/torture.o $(BUILD)/obj/tests/torture/fail.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,--wrap=secret_new -Wl,--wrap=sys_random -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,--wrap=secret_new -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -89,6 +89,8 @@ tls_client_from_pem(const char *pem, SSL_CTX **ret_ctx)
 	return ERR_OK;
 }
 
+#define HOST_FLAGS (X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+
 /* An address has no SNI (RFC 6066 section 3) and is looked for among the iPAddress names. */
 static bool
 expect_host(SSL *ssl, const char *host)
@@ -96,8 +98,7 @@ expect_host(SSL *ssl, const char *host)
 	X509_VERIFY_PARAM *p = SSL_get0_param(ssl);
 	struct addr literal;
 
-	X509_VERIFY_PARAM_set_hostflags(
-	    p, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	X509_VERIFY_PARAM_set_hostflags(p, HOST_FLAGS);
 	if (addr_parse(host, 0, &literal) == ERR_OK)
 		return X509_VERIFY_PARAM_set1_ip_asc(p, host) == 1;
 	return X509_VERIFY_PARAM_set1_host(p, host, strlen(host)) == 1 &&
@@ -118,4 +119,17 @@ tls_client_new(SSL_CTX *ctx, const char *host, SSL **ret_ssl)
 	}
 	*ret_ssl = ssl;
 	return ERR_OK;
+}
+
+bool
+tls_client_is_host(const SSL *ssl, const char *host)
+{
+	X509 *leaf = SSL_get0_peer_certificate(ssl);
+	struct addr literal;
+
+	if (leaf == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return false;
+	return addr_parse(host, 0, &literal) == ERR_OK
+		   ? X509_check_ip_asc(leaf, host, 0) == 1
+		   : X509_check_host(leaf, host, 0, HOST_FLAGS, NULL) == 1;
 }

@@ -22,5 +22,10 @@ enum err tls_client_from_pem(const char *pem, SSL_CTX **ret_ctx) NODISCARD;
 /* A client for host: SNI, and the certificate must be for host (a name without partial wildcards
  * and without falling back to the CN, or an address). */
 enum err tls_client_new(SSL_CTX *ctx, const char *host, SSL **ret_ssl) NODISCARD;
+/* After the handshake, before the first byte of a request: OpenSSL 3.0 copies the expected host for
+ * the verification, and when there is no memory for the copy it verifies without
+ * (ssl_verify_cert_chain() does not look at what X509_VERIFY_PARAM_set1() says). The key would go
+ * to whoever has any certificate that we trust. */
+bool tls_client_is_host(const SSL *ssl, const char *host) NODISCARD;
 
 #endif

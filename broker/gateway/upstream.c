@@ -150,6 +150,8 @@ shake_hands(struct upstream_conn *uc)
 {
 	enum err e = stream_handshake(&uc->stream);
 
+	if (e == ERR_OK && !tls_client_is_host(uc->stream.ssl, uc->slot->up->host))
+		e = ERR_AUTH;
 	if (e == ERR_OK)
 		connected(uc);
 	else if (e == ERR_IO)

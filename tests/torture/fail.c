@@ -209,20 +209,6 @@ __wrap_secret_new(size_t len, struct secret **ret_s)
 	return fails(TORTURE_ALLOCATION) ? ERR_NOMEM : __real_secret_new(len, ret_s);
 }
 
-/* OpenSSL and libsodium draw from the kernel by themselves, and the latter aborts without. */
-int __real_sys_random(void *p, size_t len);
-int __wrap_sys_random(void *p, size_t len);
-
-int
-__wrap_sys_random(void *p, size_t len)
-{
-	if (fails(TORTURE_CALL)) {
-		errno = EIO;
-		return -1;
-	}
-	return __real_sys_random(p, len);
-}
-
 /* CALL(name, result, error, (parameters), syscall arguments) */
 #define CALL(name, type, error, parameters, ...)                                                   \
 	type torture_##name parameters __asm__(#name);                                             \

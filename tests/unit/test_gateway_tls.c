@@ -202,6 +202,8 @@ test_alpn(void)
 
 /* ---- our client ---- */
 
+static bool forget_host;
+
 static enum err
 believe(const char *host, const struct leaf_spec *spec, X509 *issuer, EVP_PKEY *issuer_key,
     SSL_CTX *trust)
@@ -217,8 +219,13 @@ believe(const char *host, const struct leaf_spec *spec, X509 *issuer, EVP_PKEY *
 	server = SSL_new(ctx);
 	must(server != NULL && tls_client_new(trust, host, &client) == ERR_OK);
 	SSL_set_accept_state(server);
+	if (forget_host) /* as OpenSSL does where it has no memory to copy it */
+		must(X509_VERIFY_PARAM_set1_host(SSL_get0_param(client), NULL, 0) == 1 &&
+		     X509_VERIFY_PARAM_set1_ip(SSL_get0_param(client), NULL, 0) == 1);
 	join(client, server);
 	shake(client, server, &e, &other);
+	if (e == ERR_OK && !tls_client_is_host(client, host))
+		e = ERR_DENIED;
 	SSL_free(client);
 	SSL_free(server);
 	SSL_CTX_free(ctx);
@@ -275,6 +282,12 @@ test_client(SSL_CTX *trust)
 		    cases[i].what);
 	is_err(believe("a.example", &good, other_ca, other_key, trust), ERR_AUTH,
 	    "of a CA that is not trusted");
+	forget_host = true;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		ok((believe(cases[i].host, &cases[i].spec, ca, ca_key, trust) == ERR_OK) ==
+			(cases[i].want == ERR_OK),
+		    "%s: the same when OpenSSL forgot whom it looks for", cases[i].what);
+	forget_host = false;
 }
 
 /* ---- the system's CAs ---- */

@@ -211,8 +211,10 @@ audit_open(const struct audit_settings *s, const struct keyring *k, uint64_t min
 	enum err e;
 
 	ret_why[0] = '\0';
-	if (a == NULL)
+	if (a == NULL) {
+		(void)snprintf(ret_why, why_size, "There is no memory to open the audit log in.");
 		return ERR_NOMEM;
+	}
 	a->segments.fd = a->segments.dir_fd = -1;
 	a->pending = (struct buf)BUF_MAX(AUDIT_PENDING_MAX + TAIL_BYTES_MAX);
 	e = open_in(a, &o);

@@ -52,6 +52,18 @@ from_ossl(bool good)
 	return good ? ERR_OK : ERR_SYS;
 }
 
+/* e, but for want of memory: that is no fault of what was read, and the next try may go well. */
+static enum err
+unless_no_memory(enum err e)
+{
+	unsigned long code;
+
+	while ((code = ERR_get_error()) != 0)
+		if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+			e = ERR_NOMEM;
+	return e;
+}
+
 void
 ca_free(struct ca *ca)
 {
@@ -245,10 +257,8 @@ ca_load(struct span row, struct ca **ret_ca)
 		return ERR_NOMEM;
 	ca->key = d2i_PrivateKey(EVP_PKEY_EC, NULL, &at, (long)key.len);
 	ca->cert = d2i_X509(NULL, &cert_at, (long)der.len);
-	if (ca->key == NULL || ca->cert == NULL || X509_check_private_key(ca->cert, ca->key) != 1) {
-		(void)from_ossl(false);
-		return ERR_AUTH;
-	}
+	if (ca->key == NULL || ca->cert == NULL || X509_check_private_key(ca->cert, ca->key) != 1)
+		return unless_no_memory(ERR_AUTH);
 	e = fill_in(ca);
 	if (e != ERR_OK)
 		return e;
@@ -313,15 +323,11 @@ csr_read(struct span der, X509_REQ **ret_req)
 	if (der.len == 0 || der.len > CA_CSR_LEN_MAX)
 		return ERR_SYNTAX;
 	req = d2i_X509_REQ(NULL, &at, (long)der.len);
-	if (req == NULL || at != der.p + der.len) {
-		(void)from_ossl(false);
-		return ERR_SYNTAX;
-	}
+	if (req == NULL || at != der.p + der.len)
+		return unless_no_memory(ERR_SYNTAX);
 	key = X509_REQ_get0_pubkey(req);
-	if (!key_acceptable(key) || !digest_acceptable(req) || X509_REQ_verify(req, key) != 1) {
-		(void)from_ossl(false);
-		return ERR_DENIED;
-	}
+	if (!key_acceptable(key) || !digest_acceptable(req) || X509_REQ_verify(req, key) != 1)
+		return unless_no_memory(ERR_DENIED);
 	*ret_req = req;
 	req = NULL; /* given away */
 	return ERR_OK;
