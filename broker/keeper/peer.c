@@ -114,7 +114,7 @@ peer_new(struct keeper *k, enum role role, uint8_t index, int fd)
 	struct peer *p = calloc(1, sizeof *p);
 	struct channel_role r = { .me = ROLE_KEEPER,
 		.peer = role,
-		.queue_max = PEER_QUEUE_MAX,
+		.queue_max = role == ROLE_CLI ? PEER_CLI_QUEUE_MAX : PEER_QUEUE_MAX,
 		.on_msg = on_msg,
 		.on_end = on_end,
 		.arg = p };

@@ -15,6 +15,9 @@
 #define PEER_QUEUE_MAX                                                                             \
 	(32u << 20) /* bytes: answers to what one gateway may have asked at once, each with a long \
 		       secret */
+/* bytes: a command line reads an answer before it asks again; 256 that only ask would else take all
+ * memory */
+#define PEER_CLI_QUEUE_MAX (1u << 20)
 
 struct keeper;
 struct flight;
