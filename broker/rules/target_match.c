@@ -80,9 +80,13 @@ bool
 target_match_allow(const char *pattern, struct span path)
 {
 	struct span p = span_str(pattern);
+	size_t fixed = strcspn(pattern, "*");
 
 	if (!span_starts(p, "/") || !span_starts(path, "/"))
 		return false;
+	fixed -= pattern[fixed] == '*'; /* the '/' in front of it: a last "**" also takes nothing */
+	if (path.len < fixed || !span_eq(span_of(p.p, fixed), span_of(path.p, fixed)))
+		return false; /* most patterns end here: the walk takes three times as long */
 	return walk(p, path, span_eq);
 }
 
