@@ -56,12 +56,12 @@ static void PRINTF(4, 5)
 }
 
 static void
-check_socket(struct doctor *d, const char *name, bool private)
+check_socket(struct doctor *d, const char *dir, const char *name, bool private)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (cli_path(d->c->run_dir, name, path) != CLI_OK)
+	if (cli_path(dir, name, path) != CLI_OK)
 		return;
 	if (lstat(path, &st) != 0)
 		find(d, FINDING_BAD, "socket", "%s: %s; start sidekeyd, or say --run-dir", path,
@@ -310,9 +310,10 @@ cmd_doctor(struct cli *c)
 	if (d.settings.state_dir[0] == '\0')
 		(void)snprintf(
 		    d.settings.state_dir, sizeof(d.settings.state_dir), "%s", CLI_STATE_DIR);
-	check_socket(&d, "gateway.sock", false);
-	check_socket(&d, "admin.sock", true);
-	check_socket(&d, "keeper.sock", true);
+	check_socket(&d, d.settings.gateway_dir[0] != '\0' ? d.settings.gateway_dir : c->run_dir,
+	    "gateway.sock", false);
+	check_socket(&d, c->run_dir, "admin.sock", true);
+	check_socket(&d, c->run_dir, "keeper.sock", true);
 	if (admin_get(c, "status", &d.status) != CLI_OK)
 		find(&d, FINDING_BAD, "broker", "does not answer");
 	check_broker(&d);

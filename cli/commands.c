@@ -98,6 +98,9 @@ const struct cli_command cli_commands[] = {
 	    "what the files say to one request, and which rule says it", 4, 4, cmd_policy_explain,
 	    { { NULL } } },
 
+	{ "shim", "install", "DIR", "put the shim into the folder that containers mount", 1, 1,
+	    cmd_shim_install, { { NULL } } },
+
 	{ "audit", "tail", "", "the newest audit records", 0, 0, cmd_audit_tail,
 	    { { "lines", 'n', "N", "how many (default 10)" },
 		{ "follow", 'f', NULL, "go on printing as records come" }, AUDIT_FILTER_OPTIONS } },

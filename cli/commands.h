@@ -42,6 +42,7 @@ enum cli_exit cmd_workload_enroll(struct cli *c);
 enum cli_exit cmd_workload_suspend(struct cli *c);
 enum cli_exit cmd_workload_resume(struct cli *c);
 enum cli_exit cmd_workload_revoke(struct cli *c);
+enum cli_exit cmd_shim_install(struct cli *c);
 enum cli_exit cmd_policy_check(struct cli *c);
 enum cli_exit cmd_policy_test(struct cli *c);
 enum cli_exit cmd_policy_explain(struct cli *c);

@@ -6,33 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/program.h"
 #include "common/sys.h"
-
-/* Beside this program, in ../libexec/sidekey, or where it was installed. */
-static enum cli_exit
-find_program(const char *name, char ret_path[PATH_MAX])
-{
-	static const char *const places[] = { "/", "/../libexec/sidekey/" };
-	char self[PATH_MAX - 256];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	for (size_t i = 0; slash != NULL && i < COUNT(places); i++) {
-		(void)snprintf(ret_path, PATH_MAX, "%s%s%s", self, places[i], name);
-		if (access(ret_path, X_OK) == 0)
-			return CLI_OK;
-	}
-	(void)snprintf(ret_path, PATH_MAX, "%s/%s", SIDEKEY_LIBEXEC, name);
-	if (access(ret_path, X_OK) == 0)
-		return CLI_OK;
-	return cli_fail(CLI_FAILED,
-	    "the program %s is neither beside sidekey nor in %s; is Sidekey installed whole?", name,
-	    SIDEKEY_LIBEXEC);
-}
 
 static void __attribute__((noreturn)) child(const char *path, const char *const *argv, int stdin_fd)
 {
@@ -62,7 +37,7 @@ keeper_run(const char *const *argv, const struct secret *input)
 	int ends[2];
 	pid_t pid;
 	enum err e = ERR_OK;
-	enum cli_exit x = find_program(argv[0], path);
+	enum cli_exit x = program_find(argv[0], path);
 
 	if (x != CLI_OK)
 		return x;

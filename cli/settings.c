@@ -62,6 +62,9 @@ settings_read(const struct cli *c, struct settings *ret_s)
 	node = yaml_get(root, "state_dir");
 	if (node != NULL && node->kind == YAML_STRING)
 		copy(ret_s->state_dir, node->text);
+	node = yaml_get(root, "gateway_dir");
+	if (node != NULL && node->kind == YAML_STRING)
+		copy(ret_s->gateway_dir, node->text);
 	return read_unseal(path, yaml_get(root, "unseal"), ret_s);
 }
 

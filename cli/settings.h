@@ -13,7 +13,8 @@ struct settings {
 	bool from_file; /* sidekey.yaml is there already, and stays as it is */
 	bool passphrase;
 	char state_dir[PATH_MAX];
-	char key_file[PATH_MAX]; /* "" with a passphrase */
+	char key_file[PATH_MAX];    /* "" with a passphrase */
+	char gateway_dir[PATH_MAX]; /* "": gateway.sock is where the others are */
 };
 
 /* The options of init over the file over the defaults. An option that says otherwise than the file

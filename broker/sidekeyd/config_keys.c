@@ -53,6 +53,12 @@ read_run_dir(const struct config_source *s, const struct yaml_node *n)
 }
 
 static enum err
+read_gateway_dir(const struct config_source *s, const struct yaml_node *n)
+{
+	return read_path(s, n, s->c->gateway_dir, sizeof s->c->gateway_dir);
+}
+
+static enum err
 read_tcp(const struct config_source *s, const struct yaml_node *n)
 {
 	static const char what[] = "an IP address and a port, such as 127.0.0.1:8443 or [::]:8443";
@@ -269,6 +275,7 @@ read_log_level(const struct config_source *s, const struct yaml_node *n)
 const struct config_key config_keys[] = {
 	{ "state_dir", read_state_dir },
 	{ "run_dir", read_run_dir },
+	{ "gateway_dir", read_gateway_dir },
 	{ "listen", read_listen },
 	{ "gateway_address", read_gateway_address },
 	{ "gateways", read_gateways },

@@ -44,7 +44,7 @@ default_address(struct daemon_config *c, const struct yaml_node *root, const cha
 		return ERR_OK;
 	if (c->listen_unix)
 		(void)snprintf(c->gateway_address, sizeof c->gateway_address,
-		    "unix:%s/gateway.sock", c->run_dir);
+		    "unix:%s/gateway.sock", c->gateway_dir);
 	else if (tcp != NULL && strncmp(tcp->text, "0.0.0.0:", 8) != 0 &&
 		 strncmp(tcp->text, "[::]:", 5) != 0)
 		(void)snprintf(c->gateway_address, sizeof c->gateway_address, "tcp:%s", tcp->text);
@@ -74,6 +74,8 @@ read_keys(const struct yaml_node *root, const char *file, struct daemon_config *
 		if (n != NULL)
 			e = config_keys[i].read(&s, n);
 	}
+	if (e == ERR_OK && c->gateway_dir[0] == '\0')
+		memcpy(c->gateway_dir, c->run_dir, sizeof c->gateway_dir);
 	return e == ERR_OK ? default_address(c, root, file, ret_error) : e;
 }
 

@@ -23,8 +23,9 @@ struct daemon_config {
 	char config_dir[CONFIG_PATH_MAX + 1];
 	char state_dir[CONFIG_PATH_MAX + 1];
 	char run_dir[CONFIG_RUN_DIR_MAX + 1];
-	char key_file[CONFIG_PATH_MAX + 1]; /* "": a person unseals with the passphrase */
-	char user[CONFIG_USER_MAX + 1];	    /* "": all stay this uid */
+	char gateway_dir[CONFIG_RUN_DIR_MAX + 1]; /* of gateway.sock; run_dir unless said */
+	char key_file[CONFIG_PATH_MAX + 1];	  /* "": a person unseals with the passphrase */
+	char user[CONFIG_USER_MAX + 1];		  /* "": all stay this uid */
 	char gateway_address[CONFIG_PATH_MAX + 1];
 	char log_level[8];
 	bool listen_unix;

@@ -43,6 +43,13 @@ listeners_role(enum listen_kind kind)
 	return roles[kind];
 }
 
+/* Apart, so that a container may mount the gateway's folder whole and finds no other socket. */
+static const struct listen_dir *
+dir_of(const struct listeners *l, const struct unix_kind *k)
+{
+	return k->kind == LISTEN_TLS_UNIX && l->gateway.fd >= 0 ? &l->gateway : &l->run;
+}
+
 static void
 pause_for_orphans(void)
 {
@@ -53,43 +60,43 @@ pause_for_orphans(void)
 
 /* Nobody but us may put or swap a file there, or the checks below would be of another file. */
 static enum err
-open_run_dir(struct listeners *l, char *why)
+open_dir(struct listen_dir *d, char *why)
 {
 	struct stat st;
 
-	if (mkdir(l->run_dir, 0755) != 0 && errno != EEXIST) {
+	if (mkdir(d->path, 0755) != 0 && errno != EEXIST) {
 		(void)snprintf(
-		    why, LISTEN_WHY_SIZE, "%s: cannot be made: %s", l->run_dir, strerror(errno));
+		    why, LISTEN_WHY_SIZE, "%s: cannot be made: %s", d->path, strerror(errno));
 		return ERR_SYS;
 	}
-	l->run_dir_fd = sys_open(l->run_dir, O_RDONLY | O_DIRECTORY, 0);
-	if (l->run_dir_fd < 0 || fstat(l->run_dir_fd, &st) != 0) {
+	d->fd = sys_open(d->path, O_RDONLY | O_DIRECTORY, 0);
+	if (d->fd < 0 || fstat(d->fd, &st) != 0) {
 		(void)snprintf(
-		    why, LISTEN_WHY_SIZE, "%s: cannot be opened: %s", l->run_dir, strerror(errno));
+		    why, LISTEN_WHY_SIZE, "%s: cannot be opened: %s", d->path, strerror(errno));
 		return ERR_SYS;
 	}
 	if (st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
 		(void)snprintf(why, LISTEN_WHY_SIZE,
 		    "%s: must belong to uid %u and be writable by no one else (it is uid %u, mode "
 		    "%04o): chown and chmod 0755 it",
-		    l->run_dir, (unsigned)geteuid(), (unsigned)st.st_uid,
+		    d->path, (unsigned)geteuid(), (unsigned)st.st_uid,
 		    (unsigned)(st.st_mode & 07777));
 		return ERR_DENIED;
 	}
-	if (flock(l->run_dir_fd, LOCK_EX | LOCK_NB) != 0) {
+	if (flock(d->fd, LOCK_EX | LOCK_NB) != 0) {
 		(void)snprintf(
-		    why, LISTEN_WHY_SIZE, "%s: another sidekeyd is running there", l->run_dir);
+		    why, LISTEN_WHY_SIZE, "%s: another sidekeyd is running there", d->path);
 		return ERR_CONFLICT;
 	}
 	return ERR_OK;
 }
 
 static struct sockaddr_un
-unix_address(const struct listeners *l, const char *name)
+unix_address(const struct listen_dir *d, const char *name)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-	(void)snprintf(un.sun_path, sizeof un.sun_path, "%s/%s", l->run_dir, name);
+	(void)snprintf(un.sun_path, sizeof un.sun_path, "%s/%s", d->path, name);
 	return un;
 }
 
@@ -104,12 +111,12 @@ answers(const struct sockaddr_un *un, int type)
 }
 
 static enum err
-remove_stale(const struct listeners *l, const struct unix_kind *k, char *why)
+remove_stale(const struct listen_dir *d, const struct unix_kind *k, char *why)
 {
-	struct sockaddr_un un = unix_address(l, k->name);
+	struct sockaddr_un un = unix_address(d, k->name);
 	struct stat st;
 
-	if (fstatat(l->run_dir_fd, k->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstatat(d->fd, k->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? ERR_OK : ERR_SYS;
 	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
 		(void)snprintf(why, LISTEN_WHY_SIZE, "%s: is not a socket of uid %u; move it away",
@@ -124,20 +131,21 @@ remove_stale(const struct listeners *l, const struct unix_kind *k, char *why)
 		}
 		pause_for_orphans();
 	}
-	return unlinkat(l->run_dir_fd, k->name, 0) == 0 || errno == ENOENT ? ERR_OK : ERR_SYS;
+	return unlinkat(d->fd, k->name, 0) == 0 || errno == ENOENT ? ERR_OK : ERR_SYS;
 }
 
 static enum err
 open_unix(struct listeners *l, const struct unix_kind *k, char *why)
 {
-	struct sockaddr_un un = unix_address(l, k->name);
+	const struct listen_dir *d = dir_of(l, k);
+	struct sockaddr_un un = unix_address(d, k->name);
 	AUTO(sys_closep) int fd = -1;
 	mode_t before;
 	bool bound;
 	enum err e;
 
 	(void)snprintf(why, LISTEN_WHY_SIZE, "%s: cannot be replaced", un.sun_path);
-	e = remove_stale(l, k, why);
+	e = remove_stale(d, k, why);
 	if (e != ERR_OK)
 		return e;
 	fd = sys_socket(AF_UNIX, k->type | SOCK_NONBLOCK, 0);
@@ -188,8 +196,10 @@ open_tcp(struct listeners *l, const struct daemon_config *c, char *why)
 static enum err
 open_all(const struct daemon_config *c, struct listeners *l, char *why)
 {
-	enum err e = open_run_dir(l, why);
+	enum err e = open_dir(&l->run, why);
 
+	if (e == ERR_OK && c->listen_unix && strcmp(l->gateway.path, l->run.path) != 0)
+		e = open_dir(&l->gateway, why);
 	for (size_t i = 0; e == ERR_OK && i < COUNT(unix_kinds); i++) {
 		if (unix_kinds[i].kind != LISTEN_TLS_UNIX || c->listen_unix)
 			e = open_unix(l, &unix_kinds[i], why);
@@ -201,12 +211,13 @@ enum err
 listeners_open(
     const struct daemon_config *c, struct listeners *ret_l, char ret_why[LISTEN_WHY_SIZE])
 {
-	struct listeners l = { .run_dir_fd = -1 };
+	struct listeners l = { .run.fd = -1, .gateway.fd = -1 };
 	enum err e;
 
 	for (size_t i = 0; i < LISTEN_KINDS; i++)
 		l.fds[i] = -1;
-	must(span_copy_str(span_str(c->run_dir), l.run_dir, sizeof l.run_dir));
+	memcpy(l.run.path, c->run_dir, sizeof l.run.path);
+	memcpy(l.gateway.path, c->gateway_dir, sizeof l.gateway.path);
 	e = open_all(c, &l, ret_why);
 	if (e != ERR_OK) {
 		listeners_close(&l);
@@ -221,9 +232,10 @@ listeners_close(struct listeners *l)
 {
 	for (size_t i = 0; i < COUNT(unix_kinds); i++) {
 		if (l->fds[unix_kinds[i].kind] >= 0)
-			(void)unlinkat(l->run_dir_fd, unix_kinds[i].name, 0);
+			(void)unlinkat(dir_of(l, &unix_kinds[i])->fd, unix_kinds[i].name, 0);
 	}
 	for (size_t i = 0; i < LISTEN_KINDS; i++)
 		sys_closep(&l->fds[i]);
-	sys_closep(&l->run_dir_fd); /* last: it is the lock */
+	sys_closep(&l->gateway.fd);
+	sys_closep(&l->run.fd); /* last: it is the lock */
 }

@@ -98,11 +98,14 @@ static void
 confine(const struct daemon_config *c, const struct spawn *s)
 {
 	const struct sandbox_path paths[] = {
-		{ "/", SANDBOX_READ }, { s->program_dir, SANDBOX_EXEC },
+		{ "/", SANDBOX_READ },
+		{ s->program_dir, SANDBOX_EXEC },
 		{ "/lib", SANDBOX_EXEC }, /* the dynamic linker */
-		{ "/lib64", SANDBOX_EXEC }, { "/usr/lib", SANDBOX_EXEC },
+		{ "/lib64", SANDBOX_EXEC },
+		{ "/usr/lib", SANDBOX_EXEC },
 		{ c->state_dir, SANDBOX_WRITE },
 		{ c->run_dir, SANDBOX_REMOVE }, /* the sockets, at the end */
+		{ c->gateway_dir, SANDBOX_REMOVE },
 	};
 	int abi;
 

@@ -373,10 +373,24 @@ def audit(t, b):
     t.is_(b.cli("audit", "verify", "--dir", f"{b.state}/audit", "--anchor", "00" * 32, check=False).returncode, 1, "another is missed")
 
 
+def shim(t, b):
+    folder = f"{b.dir}/mounted"
+    os.mkdir(folder)
+    b.give(folder)
+    p = b.cli("shim", "install", folder)
+    at = f"{folder}/sidekey-shim"
+    t.ok(open(at, "rb").read() == open(f"{broker.BIN}/sidekey-shim", "rb").read() and os.stat(at).st_mode & 0o7777 == 0o711, "shim install puts the program there, mode 0711")
+    t.ok("run this as root" in p.stderr or os.stat(at).st_uid == 0, "and says so where its user could change it", p.stderr)
+    was = os.stat(at).st_ino
+    b.cli("shim", "install", folder)
+    t.ok(os.stat(at).st_ino != was and os.listdir(folder) == ["sidekey-shim"], "again: another file in its place, so that running ones keep theirs")
+    b.cli("shim", "install", f"{folder}/absent", rc=1)
+
+
 def main(t):
     with broker.Broker() as b:
         b.start()
-        for part in (exit_codes, told, values, denied, prompt, import_whole, import_nothing, files_synced, import_revoked, import_half_promoted, audit, sealed):
+        for part in (exit_codes, told, values, denied, prompt, import_whole, import_nothing, files_synced, import_revoked, import_half_promoted, shim, audit, sealed):
             part(t, b)
         t.ok("CANARY" not in b.log() and "value-of" not in b.log(), "no value in the log")
 

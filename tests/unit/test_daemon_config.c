@@ -111,7 +111,9 @@ test_defaults(void)
 	    "everything has a default");
 	ok(strcmp(c.state_dir, "/var/lib/sidekey") == 0 && strcmp(c.run_dir, "/run/sidekey") == 0,
 	    "folders");
-	ok(strcmp(c.gateway_address, "unix:/run/sidekey/gateway.sock") == 0, "address");
+	ok(strcmp(c.gateway_address, "unix:/run/sidekey/gateway.sock") == 0 &&
+		strcmp(c.gateway_dir, c.run_dir) == 0,
+	    "address");
 	ok(strcmp(c.key_file, "/etc/x/unseal.key") == 0, "key file stands in the config folder");
 	ok(strcmp(c.user, "sidekey") == 0 && c.memlock_require && c.listen_unix && !c.accept_clock,
 	    "the safe side");
@@ -152,6 +154,11 @@ test_all_keys(void)
 		   "/e", span_str("listen: {unix: false, tcp: \"10.0.0.5:8443\"}\n"), &c, &e),
 	    ERR_OK, "TCP alone");
 	ok(strcmp(c.gateway_address, "tcp:10.0.0.5:8443") == 0, "and its address is the default");
+	is_err(daemon_config_parse("/e", span_str("gateway_dir: /g\n"), &c, &e), ERR_OK,
+	    "gateway_dir");
+	ok(strcmp(c.gateway_dir, "/g") == 0 && strcmp(c.run_dir, "/run/sidekey") == 0 &&
+		strcmp(c.gateway_address, "unix:/g/gateway.sock") == 0,
+	    "and the socket's address is there");
 }
 
 static void

@@ -23,6 +23,7 @@ config(const char *name)
 	struct daemon_config c = { .listen_unix = true, .tcp = { .ss_family = AF_UNSPEC } };
 
 	(void)snprintf(c.run_dir, sizeof c.run_dir, "%s/%s", base, name);
+	(void)snprintf(c.gateway_dir, sizeof c.gateway_dir, "%s/%s", base, name);
 	return c;
 }
 
@@ -110,6 +111,31 @@ test_tcp_only(void)
 	listeners_close(&l);
 }
 
+/* A container that mounts the gateway's folder must not find the operator's sockets in it. */
+static void
+test_gateway_dir(void)
+{
+	struct daemon_config c = config("run"), apart = config("gateway"), second = config("run-2");
+	struct listeners l, other;
+	char why[LISTEN_WHY_SIZE] = "";
+
+	(void)snprintf(c.gateway_dir, sizeof c.gateway_dir, "%s/gateway", base);
+	is_err(listeners_open(&c, &l, why), ERR_OK, "gateway.sock in a folder of its own");
+	ok(reaches(&apart, "gateway.sock", SOCK_STREAM) && mode_of(&c, "gateway.sock") == 0,
+	    "is there and only there");
+	ok(mode_of(&apart, "admin.sock") == 0 && mode_of(&apart, "keeper.sock") == 0,
+	    "and nothing else is");
+	(void)snprintf(second.gateway_dir, sizeof second.gateway_dir, "%s/gateway", base);
+	is_err(listeners_open(&second, &other, why), ERR_CONFLICT, "that folder is locked too");
+	ok(mode_of(&apart, "gateway.sock") != 0, "the first one's socket stays");
+	listeners_close(&l);
+	ok(mode_of(&apart, "gateway.sock") == 0, "the end removes it");
+	must(chmod(apart.run_dir, 0777) == 0);
+	is_err(listeners_open(&c, &l, why), ERR_DENIED, "a folder that others can write to");
+	ok(strstr(why, apart.run_dir) != NULL, "is named");
+	ok(mode_of(&c, "admin.sock") == 0, "and nothing was bound");
+}
+
 static void
 test_stale(void)
 {
@@ -183,6 +209,7 @@ main(void)
 		abort();
 	test_modes();
 	test_tcp_only();
+	test_gateway_dir();
 	test_stale();
 	test_answering();
 	test_in_the_way();
