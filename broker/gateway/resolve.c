@@ -108,12 +108,17 @@ resolve_new(struct loop *l, struct resolver **ret_r)
 {
 	struct resolver *r = calloc(1, sizeof *r);
 	char lookups[] = "b"; /* DNS alone: c-ares would open /etc/hosts at every lookup */
-	struct ares_options o = { .lookups = lookups,
+	/* the name as it is written: with the search list of resolv.conf, or an alias of
+	 * HOSTALIASES, a name that fails for a moment would be another one's */
+	struct ares_options o = { .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+		.ndomains = 0, /* ares_getaddrinfo() of 1.18 does not look at NOSEARCH */
+		.lookups = lookups,
 		.timeout = 2000,
 		.tries = 3,
 		.sock_state_cb = on_socket_state,
 		.sock_state_cb_data = r };
-	int mask = ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+	int mask = ARES_OPT_FLAGS | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS |
+		   ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
 	enum err e;
 
 	if (r == NULL)

@@ -124,12 +124,12 @@ class Broker:
     def json(self, *args):
         return json.loads(self.cli("--json", *args).stdout)
 
-    def start(self, ready=True, extra=()):
+    def start(self, ready=True, extra=(), env=None):
         self.log_file = open(self.log_path, "ab")
         prefix = accounts_prefix(self.dir, self.accounts) if self.accounts else []
         self.proc = subprocess.Popen([*prefix, *self.prefix, f"{self.programs}/sidekeyd", "--config-dir", self.conf, *extra],
                                      stdout=self.log_file, stderr=self.log_file,
-                                     env={"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
+                                     env={"PATH": "/usr/bin:/bin", **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}, **(env or {})})
         if ready:
             wait_for(lambda: self.proc.poll() is not None or self.answers(), "the broker to answer", 20)
             if self.proc.poll() is not None:

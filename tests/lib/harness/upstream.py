@@ -145,7 +145,9 @@ class Upstream:
         self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ctx.load_cert_chain(cert, key)
         self.ctx.set_alpn_protocols(["http/1.1"])
-        self.sock = socket.create_server((host, port), backlog=512)
+        self.dialled = []  # the address of ours that each connection was made to
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.sock = socket.create_server((host, port), backlog=512, family=family, dualstack_ipv6=family == socket.AF_INET6)
         self.port = self.sock.getsockname()[1]
         self.open = set()
         self.accepting = threading.Thread(target=self._accept, daemon=True)
@@ -158,6 +160,7 @@ class Upstream:
             except OSError:
                 return
             self.accepted += 1
+            self.dialled.append(raw.getsockname()[0].removeprefix("::ffff:"))
             threading.Thread(target=self._serve, args=(raw, self.accepted), daemon=True).start()
 
     def _serve(self, raw, number):
@@ -200,6 +203,7 @@ class Upstream:
         with self.lock:
             self.requests.clear()
             self.heads.clear()
+            self.dialled.clear()
 
     def close(self):
         try:
