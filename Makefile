@@ -113,6 +113,7 @@ REPLAY   := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/replay_%,$(wildcard tes
 LONGER   := $(wildcard tests/regress/shim_*.py tests/regress/promise02_record_first.py tests/regress/promise09_acknowledged.py)
 REGRESS  := $(filter-out $(LONGER),$(wildcard tests/regress/*.py))
 ATTACK   := $(wildcard tests/attack/test_*.py)
+FAULT    := $(wildcard tests/fault/test_*.py)
 CLIENTS  := $(wildcard tests/clients/test_*.py)
 BLACKBOX := SIDEKEY_TEST_BUILD=$(BUILD)
 
@@ -159,6 +160,10 @@ longer: all ## the regress files that take longer: the shim in depth, crashes un
 .PHONY: attack
 attack: all ## the attack tables against the built programs
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(ATTACK)
+
+.PHONY: fault
+fault: all $(BUILD)/tests/tool_gateway ## kills, power cuts, failing disks, wrong clocks, stopped processes, exhaustion, bad upstreams
+	@$(BLACKBOX) prove -Q -j2 --exec '' $(FAULT)
 
 .PHONY: clients
 clients: all ## real clients from npm behind the shim
@@ -231,7 +236,7 @@ check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)
 
 .PHONY: suites
-suites: longer attack rooted clients ## the longer suites that CI runs
+suites: longer attack fault rooted clients ## the longer suites that CI runs
 
 .PHONY: bench
 bench: all $(BUILD)/tests/tool_load $(BUILD)/tests/tool_clock $(BUILD)/tests/tool_hold ## cost and latency beside nginx, haproxy and caddy in the same run, with the budgets

@@ -79,10 +79,11 @@ def wait_for(fn, what, timeout=10.0):
 
 
 class Broker:
-    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example", address=None, programs=None):
+    def __init__(self, yaml="", gateways=1, tcp=None, passphrase=None, trust_domain="test.example", address=None, programs=None, disk=None):
         self.dir = tempfile.mkdtemp(prefix="sidekey-test-")
         os.chmod(self.dir, 0o755)
         self.conf, self.state, self.run = (f"{self.dir}/{d}" for d in ("conf", "state", "run"))
+        self.disk = disk  # harness/disk.py: where the state lies
         self.key_file = f"{self.dir}/root.key"
         self.log_path = f"{self.dir}/sidekeyd.log"
         self.prefix = one_uid_prefix()
@@ -90,6 +91,8 @@ class Broker:
         self.programs = programs or BIN  # of sidekeyd and its children
         self.passphrase = passphrase
         self.proc = None
+        if disk:
+            self.state = disk.mount(f"{self.dir}/disk", self.owner()) + "/state"
         for d in (self.conf, f"{self.conf}/upstreams", f"{self.conf}/policies", self.run):
             os.makedirs(d, exist_ok=True)
         listen = "{unix: true" + (f', tcp: "{tcp}"' if tcp else "") + "}"
@@ -133,7 +136,7 @@ class Broker:
         if ready:
             wait_for(lambda: self.proc.poll() is not None or self.answers(), "the broker to answer", 20)
             if self.proc.poll() is not None:
-                raise RuntimeError("sidekeyd ended: " + self.log())
+                raise RuntimeError("sidekeyd ended: " + self.log()[-2000:])
         return self
 
     def ready_word(self):
@@ -167,9 +170,13 @@ class Broker:
                 found.setdefault(argv[1].decode() if len(argv) > 2 else argv[0].decode(), []).append(int(pid))
         return found
 
+    def owner(self):
+        """The user whose the store is."""
+        return ONE_UID if self.prefix else self.accounts["keeper"] if self.accounts else os.geteuid()
+
     def give(self, path):
-        """What the test put into the store's place, to the user whose the store is."""
-        uid = ONE_UID if self.prefix else self.accounts["keeper"] if self.accounts else os.geteuid()
+        """What the test put into the store's place, to its owner."""
+        uid = self.owner()
         subprocess.run(["chown", "-R", f"{uid}:{uid}", path], check=True)
 
     def stop(self, sig=signal.SIGTERM, timeout=20):
@@ -189,6 +196,8 @@ class Broker:
             self.proc.kill()
             self.proc.wait()
         tap.look("sidekeyd and its children", self.log())
+        if self.disk:
+            self.disk.close()
         if not os.environ.get("SIDEKEY_TEST_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
 
