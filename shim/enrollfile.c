@@ -85,6 +85,8 @@ fill(const struct span v[MEMBERS], struct shim_enrollment *en, char why[SHIM_WHY
 	if (e != ERR_OK)
 		return complain(why, e, "no memory");
 	e = take_key(v[KEY], &en->key);
+	if (e == ERR_NOMEM)
+		return complain(why, e, "no memory for the key");
 	return e == ERR_OK ? ERR_OK : complain(why, e, "\"key\" is not 32 bytes of base64url");
 }
 
@@ -99,6 +101,8 @@ shim_enrollfile_parse(struct span json, struct shim_enrollment *ret_en, char why
 
 	shim_json_init();
 	root = json_loadb((const char *)json.p, json.len, JSON_REJECT_DUPLICATES, &error);
+	if (root == NULL && error.text[0] == '\0') /* jansson has a text for all but this */
+		return complain(why, ERR_NOMEM, "no memory to read it");
 	if (!json_is_object(root)) { /* error.text may quote the file: the place is enough */
 		(void)snprintf(why, SHIM_WHY_SIZE, "not a JSON object (line %d, column %d)",
 		    error.line, error.column);

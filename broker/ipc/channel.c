@@ -237,6 +237,7 @@ channel_begin(struct channel *ch, enum msg_type type)
 	f = ch->closed ? NULL : writable_frame(ch);
 	if (f == NULL)
 		return (struct wire_writer){ .out = NULL, .e = ch->closed ? ERR_EOF : ERR_NOMEM };
+	ch->open_at = f->bytes.len; /* channel_end() cuts there, also when nothing was begun */
 	e = frame_begin(&f->bytes, type, &ch->open_at);
 	return (struct wire_writer){ .out = &f->bytes, .e = e };
 }

@@ -106,16 +106,12 @@ make_server(void)
 static void
 first(void)
 {
-	int fd;
-
 	must(crypto_init() == ERR_OK && secret_arena_init(1u << 20) == ERR_OK);
 	must(shim_tls_init() == ERR_OK);
 	must(ca_new(TRUST_DOMAIN, time(NULL), &ca) == ERR_OK);
 	must(ca_new(TRUST_DOMAIN, time(NULL), &other_ca) == ERR_OK);
 	must(ca_save(ca, &row) == ERR_OK);
-	fd = mkstemp(pem_path);
-	must(fd >= 0 && sys_write_all(fd, ca_pem(ca), strlen(ca_pem(ca))) == ERR_OK);
-	sys_close(fd);
+	must(sys_replace_file(pem_path, span_str(ca_pem(ca)), 0600) == ERR_OK);
 	make_server();
 	client_ctx = client_with(ca);
 	stranger_ctx = client_with(other_ca);
@@ -467,5 +463,11 @@ static const struct torture_path paths[] = {
 int
 main(int argc, char **argv)
 {
-	return torture_main(paths, COUNT(paths), first, argc, argv);
+	int fd = mkstemp(pem_path), code; /* each process writes its own CA into it */
+
+	must(fd >= 0);
+	sys_close(fd);
+	code = torture_main(paths, COUNT(paths), first, argc, argv);
+	(void)sys_unlink(pem_path);
+	return code;
 }
