@@ -158,7 +158,7 @@ longer: all ## the regress files that take longer: the shim in depth, crashes un
 	@$(BLACKBOX) prove -Q --exec '' $(LONGER)
 
 .PHONY: attack
-attack: all ## the attack tables against the built programs
+attack: all $(BUILD)/tests/tool_probe ## the attack tables against the built programs
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(ATTACK)
 
 .PHONY: fault
@@ -171,7 +171,7 @@ clients: all ## real clients from npm behind the shim
 	@$(BLACKBOX) prove -Q --exec '' $(CLIENTS)
 
 .PHONY: rooted
-rooted: all $(BUILD)/tests/tool_gateway ## regress and attack again, started as root with a uid for each role
+rooted: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe ## regress and attack again, started as root with a uid for each role
 	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS) $(ATTACK)
 
 SANITIZE := -g -O1 -fno-omit-frame-pointer -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -DSIDEKEY_SANITIZE
