@@ -96,7 +96,7 @@ compare "messages of docs/IPC.md" "$work/messages.program" "$work/messages.page"
 # Audit events.
 {
 	grep -rhoE '(\.|->)event = "[a-z_]+"|note\(a, "[a-z_]+"' "$here/broker/keeper" | cut -d'"' -f2
-	grep -rhoE '(record|end_instance|seal_record|record_rules)\([^;]*"[a-z_]+"' "$here"/broker/keeper/*.c | grep -oE '"[a-z_]+"' | tr -d '"'
+	grep -rhoE '(record|record_of|end_instance|seal_record|record_rules)\([^;]*"[a-z_]+"' "$here"/broker/keeper/*.c | grep -oE '"[a-z_]+"' | tr -d '"'
 	sed -n '/ events\[\] = {/,/};/p' "$here"/broker/keeper/*.c | grep -oE '"[a-z_]+"' | tr -d '"'
 	grep -rhoE '(AUDIT_EVENT_[A-Z]+|AUDIT_CLOCK_ACCEPTED) "[a-z_]+"' "$here/broker/keeper/audit" | cut -d'"' -f2
 } | grep -vxE 'deny|allow|reusable|single-use|not_sent|outcome_unknown' | sort -u >"$work/events"

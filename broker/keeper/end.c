@@ -24,16 +24,14 @@ end_instance(struct keeper *k, struct instance *i, const char *event)
 	struct instance ended = *i;
 	struct audit_record r;
 	char hex[2 * IDENTITY_ID_LEN + 1];
-	uint64_t seq;
 	enum err e;
 
 	txn_init(&t);
 	ended.ended_s = keeper_now_s(k);
 	identity_instance_row(&t, &ended);
 	record_of(i, event, &r, hex);
-	e = keeper_record(k, &r, &seq);
-	if (e == ERR_OK)
-		e = keeper_commit(k, &t);
+	keeper_deed(k, &t, &r);
+	e = keeper_commit(k, &t);
 	if (e != ERR_OK)
 		return e;
 	identity_instance_end(&k->identity, i, ended.ended_s);
@@ -92,14 +90,12 @@ expire_enrollment(struct keeper *k, struct enrollment *en)
 	AUTO(txn_wipe) struct txn t;
 	struct audit_record r = { .event = "enroll_expired",
 		.workload = span_str(en->workload->name) };
-	uint64_t seq;
 	enum err e;
 
 	txn_init(&t);
 	identity_enrollment_drop(&t, en);
-	e = keeper_record(k, &r, &seq);
-	if (e == ERR_OK)
-		e = keeper_commit(k, &t);
+	keeper_deed(k, &t, &r);
+	e = keeper_commit(k, &t);
 	if (e == ERR_OK)
 		identity_enrollment_end(&k->identity, en);
 	return e;

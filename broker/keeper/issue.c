@@ -80,38 +80,36 @@ reply(struct ask *a, const struct instance *i, const struct fresh *f)
 	return ERR_OK;
 }
 
-static enum err
-record(struct keeper *k, const char *event, const struct instance *i, const struct certificate *c)
+static void
+record(struct keeper *k, struct txn *t, const char *event, const struct instance *i,
+    const struct certificate *c)
 {
 	char id[2 * IDENTITY_ID_LEN + 1], detail[8 + 2 * SERIAL_LEN] = "serial ";
 	struct audit_record r = { .event = event,
 		.workload = span_str(i->workload->name),
 		.decision = "allow",
 		.quota = &i->workload->quota };
-	uint64_t seq;
 
 	text_hex(i->id, sizeof i->id, id);
 	text_hex(c->serial, SERIAL_LEN, detail + 7);
 	r.instance = span_str(id);
 	r.detail = span_str(detail);
 	quota_add(&i->workload->quota, CHECKPOINT_LEN, keeper_now_ms(k)); /* its commit's line */
-	return keeper_record(k, &r, &seq);
+	keeper_deed(k, t, &r);
 }
 
 /* What a first certificate changes besides making an instance. */
 struct side_effects {
 	struct enrollment *used;     /* single-use: gone */
 	struct instance *superseded; /* the cap was reached: the oldest ends */
-	uint64_t superseded_seq;     /* as this record says */
 	struct instance *forgotten;  /* long ended */
 	int64_t now_s;
 };
 
-static enum err
+static void
 plan(struct keeper *k, struct enrollment *en, struct side_effects *s, struct txn *t)
 {
 	struct instance ended;
-	enum err e;
 
 	s->now_s = keeper_now_s(k);
 	s->forgotten = identity_forgettable(en->workload);
@@ -120,18 +118,15 @@ plan(struct keeper *k, struct enrollment *en, struct side_effects *s, struct txn
 	if (!en->reusable) {
 		s->used = en;
 		identity_enrollment_drop(t, en);
-		return ERR_OK;
+		return;
 	}
 	s->superseded = identity_superseded(en);
 	if (s->superseded == NULL)
-		return ERR_OK;
+		return;
 	ended = *s->superseded;
 	ended.ended_s = s->now_s;
 	identity_instance_row(t, &ended);
-	e = record(k, "enroll_superseded", s->superseded, &s->superseded->current);
-	if (e == ERR_OK)
-		s->superseded_seq = k->deed_seq;
-	return e;
+	record(k, t, "enroll_superseded", s->superseded, &s->superseded->current);
 }
 
 static void
@@ -164,13 +159,9 @@ commit_first(struct keeper *k, struct enrollment *en, struct instance *i)
 
 	txn_init(&t);
 	identity_instance_row(&t, i);
-	e = plan(k, en, &s, &t);
-	if (e == ERR_OK)
-		e = record(k, "enroll", i, &i->current);
-	if (e == ERR_OK)
-		e = keeper_commit(k, &t);
-	if (e != ERR_OK && s.superseded_seq != 0) /* keeper_commit() says it of the other one */
-		keeper_record_not_done(k, s.superseded_seq, e);
+	plan(k, en, &s, &t);
+	record(k, &t, "enroll", i, &i->current);
+	e = keeper_commit(k, &t);
 	if (e != ERR_OK)
 		return e;
 	apply(k, &s);
@@ -229,9 +220,8 @@ issue_next(struct ask *a, const uint8_t serial[SERIAL_LEN], struct span csr_der)
 		return csr_refused(a, e);
 	next = identity_renewed(i, by, &f.cert);
 	identity_instance_row(&t, &next);
-	e = record(k, "renew", i, &f.cert);
-	if (e == ERR_OK)
-		e = keeper_commit(k, &t);
+	record(k, &t, "renew", i, &f.cert);
+	e = keeper_commit(k, &t);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	if (identity_renew(&k->identity, i, by, &f.cert) != ERR_OK)

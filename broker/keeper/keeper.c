@@ -125,12 +125,20 @@ append(struct keeper *k, const struct audit_record *r, uint64_t *ret_seq)
 enum err
 keeper_record(struct keeper *k, const struct audit_record *r, uint64_t *ret_seq)
 {
-	enum err e = k->audit_failing ? ERR_IO : append(k, r, ret_seq);
+	/* whatever the reason: no record, no deed */
+	return !k->audit_failing && append(k, r, ret_seq) == ERR_OK ? ERR_OK : ERR_IO;
+}
 
-	if (e != ERR_OK)
-		return ERR_IO; /* whatever the reason: no record, no deed */
-	k->deed_seq = *ret_seq;
-	return ERR_OK;
+void
+keeper_deed(struct keeper *k, struct txn *t, const struct audit_record *r)
+{
+	uint64_t seq;
+
+	if (t->e != ERR_OK)
+		return;
+	t->e = keeper_record(k, r, &seq);
+	if (t->e == ERR_OK)
+		txn_deed(t, seq);
 }
 
 void
@@ -164,8 +172,8 @@ keeper_tell_revision(struct keeper *k)
 		(void)!synced(k, audit_tell_revision(k->audit, keeper_now_s(k)));
 }
 
-void
-keeper_record_not_done(struct keeper *k, uint64_t of, enum err e)
+static void
+record_not_done(struct keeper *k, uint64_t of, enum err e)
 {
 	struct audit_record r = { .event = "not_done", .of = of, .detail = span_str(err_name(e)) };
 
@@ -190,28 +198,36 @@ keeper_commit_plain(struct keeper *k, struct txn *t)
 	return keeper_committed(k, txn_commit(t, k->kv, audit_durable_seq(k->audit)));
 }
 
-enum err
-keeper_deed_done(struct keeper *k, enum err e)
+static enum err
+deeds_done(struct keeper *k, const uint64_t *seqs, size_t count, enum err e)
 {
 	if (e == ERR_OK)
 		keeper_tell_revision(k);
-	else
-		keeper_record_not_done(k, k->deed_seq, e);
+	for (size_t i = 0; e != ERR_OK && i < count; i++)
+		record_not_done(k, seqs[i], e);
 	return e;
 }
 
 enum err
-keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count)
+keeper_deed_done(struct keeper *k, uint64_t seq, enum err e)
+{
+	return deeds_done(k, &seq, 1, e);
+}
+
+enum err
+keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count, uint64_t seq)
 {
 	enum err e = keeper_sync(k);
 
 	if (e == ERR_OK)
 		e = keeper_committed(k, kv_commit(k->kv, ops, count, audit_durable_seq(k->audit)));
-	return keeper_deed_done(k, e);
+	return keeper_deed_done(k, seq, e);
 }
 
 enum err
 keeper_commit(struct keeper *k, struct txn *t)
 {
-	return keeper_deed_done(k, keeper_commit_plain(k, t));
+	enum err e = t->e == ERR_OK ? keeper_commit_plain(k, t) : t->e;
+
+	return deeds_done(k, t->deeds, t->deed_count, e);
 }

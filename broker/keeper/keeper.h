@@ -61,7 +61,6 @@ struct keeper {
 	/* all below: only while unsealed */
 	struct keyring *ring;
 	struct audit *audit;
-	uint64_t deed_seq;  /* of the last record of something about to happen */
 	uint64_t first_seq; /* of this life: what is older was decided before a restart or a seal */
 	struct ca *ca;
 	struct secret *hash_key, *placeholder_key;
@@ -107,16 +106,18 @@ enum err keeper_sync(struct keeper *k) NODISCARD;
 /* Behind a commit that records speak of: the log knows the store's revision, durably, so that no
  * older store.db takes back what somebody was told. Failing, the log is marked so. */
 void keeper_tell_revision(struct keeper *k);
+/* keeper_record() of what t is about to do; a failure is t's. */
+void keeper_deed(struct keeper *k, struct txn *t, const struct audit_record *r);
 /* Records first, then rows: ERR_IO when the records could not be made durable. A store that fails
- * in an unknown state ends the process. What was recorded and did not happen is recorded as that
- * ("not_done"). */
+ * in an unknown state ends the process. Whatever was recorded of t and did not happen, t's own
+ * failure among the reasons, is recorded as that ("not_done"). */
 enum err keeper_commit(struct keeper *k, struct txn *t) NODISCARD;
-enum err keeper_commit_ops(struct keeper *k, const struct kv_op *ops, size_t count) NODISCARD;
+/* The same for rows that are no txn, and one record, seq. */
+enum err keeper_commit_ops(
+    struct keeper *k, const struct kv_op *ops, size_t count, uint64_t seq) NODISCARD;
 /* Their parts, for what is no transaction of rows: behind the store's, and behind all of it. */
 enum err keeper_committed(struct keeper *k, enum err e) NODISCARD;
-enum err keeper_deed_done(struct keeper *k, enum err e) NODISCARD;
-/* What record of says did not happen. */
-void keeper_record_not_done(struct keeper *k, uint64_t of, enum err e);
+enum err keeper_deed_done(struct keeper *k, uint64_t seq, enum err e) NODISCARD;
 /* The same for rows that no record speaks of: nothing that anybody decided. */
 enum err keeper_commit_plain(struct keeper *k, struct txn *t) NODISCARD;
 

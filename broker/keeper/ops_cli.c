@@ -80,7 +80,7 @@ ops_rekey(struct ask *a)
 		return rekey_running(a);
 	e = keeper_record(k, &r, &seq);
 	if (e == ERR_OK)
-		e = rekey_start(k);
+		e = rekey_start(k, seq);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	wire_put_u32(&a->out, keyring_active(k->ring));

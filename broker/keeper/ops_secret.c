@@ -17,25 +17,23 @@ no_such_secret(struct ask *a, const char *name)
 	    "there is no secret %s", name);
 }
 
-static enum err
-record(struct ask *a, const char *event, const struct named_secret *n, uint32_t version)
+static struct audit_record
+record_of(const struct ask *a, const char *event, const struct named_secret *n, uint32_t version)
 {
-	struct audit_record r = { .event = event,
+	return (struct audit_record){ .event = event,
 		.secret = span_str(n->name),
 		.secret_version = version,
 		.has_uid = a->has_uid,
 		.uid = a->uid };
-	uint64_t seq;
-
-	return keeper_record(a->keeper, &r, &seq);
 }
 
 static enum err
-commit(struct ask *a, const struct named_secret *n, struct txn *t)
+commit(struct ask *a, const struct named_secret *n, struct txn *t, const struct audit_record *r)
 {
 	enum err e;
 
 	secrets_row(t, n);
+	keeper_deed(a->keeper, t, r);
 	e = keeper_commit(a->keeper, t);
 	if (e == ERR_OK && secrets_replace(&a->keeper->secrets, n) != ERR_OK)
 		log_fatal("no memory for a secret that is in the store already");
@@ -65,6 +63,7 @@ put(struct ask *a, const char *name, uint8_t flags, struct span value)
 	struct keeper *k = a->keeper;
 	const struct named_secret *old = secrets_find(&k->secrets, name);
 	struct named_secret next;
+	struct audit_record r;
 	uint32_t version;
 	enum err e;
 
@@ -74,9 +73,8 @@ put(struct ask *a, const char *name, uint8_t flags, struct span value)
 		return put_refused(a, e, name);
 	version = next.versions[next.version_count - 1].version;
 	secrets_value_row(&t, &next, version, value);
-	e = record(a, old == NULL ? "secret_put" : "secret_rotate", &next, version);
-	if (e == ERR_OK)
-		e = commit(a, &next, &t);
+	r = record_of(a, old == NULL ? "secret_put" : "secret_rotate", &next, version);
+	e = commit(a, &next, &t, &r);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	wire_put_u32(&a->out, version);
@@ -185,6 +183,7 @@ change(struct ask *a, const struct named_secret *old, enum secret_change what, u
 		"secret_promote" };
 	AUTO(txn_wipe) struct txn t;
 	struct named_secret next;
+	struct audit_record r;
 	uint32_t active;
 	enum err e;
 
@@ -193,9 +192,8 @@ change(struct ask *a, const struct named_secret *old, enum secret_change what, u
 	if (e != ERR_OK)
 		return change_refused(a, e, old->name);
 	active = secrets_active(&next);
-	e = record(a, events[what], &next, what == SECRET_DESTROY ? version : active);
-	if (e == ERR_OK)
-		e = commit(a, &next, &t);
+	r = record_of(a, events[what], &next, what == SECRET_DESTROY ? version : active);
+	e = commit(a, &next, &t, &r);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	wire_put_u32(&a->out, active);
@@ -226,11 +224,12 @@ reveal(struct ask *a, const struct named_secret *n, uint32_t version)
 {
 	AUTO(secret_freep) struct secret *value = NULL;
 	char key[KV_KEY_MAX + 1];
-	enum err e = record(a, "secret_reveal", n, version);
+	struct audit_record r = record_of(a, "secret_reveal", n, version);
+	uint64_t seq;
+	enum err e = keeper_record(a->keeper, &r, &seq);
 
-	if (e == ERR_OK)
-		e = keeper_sync(
-		    a->keeper); /* who saw it stands in the log before anybody sees it */
+	if (e == ERR_OK) /* who saw it stands in the log before anybody sees it */
+		e = keeper_sync(a->keeper);
 	if (e != ERR_OK)
 		return ask_commit_error(a, ERR_IO);
 	secrets_value_key(n, version, key);

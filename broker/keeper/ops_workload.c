@@ -23,17 +23,16 @@ no_such_workload(struct ask *a, const char *name)
 	    "there is no workload %s", name);
 }
 
-static enum err
-record(struct ask *a, const char *event, const char *name, const char *detail)
+static void
+record(struct ask *a, struct txn *t, const char *event, const char *name, const char *detail)
 {
 	struct audit_record r = { .event = event,
 		.workload = span_str(name),
 		.detail = span_str(detail),
 		.has_uid = a->has_uid,
 		.uid = a->uid };
-	uint64_t seq;
 
-	return keeper_record(a->keeper, &r, &seq);
+	keeper_deed(a->keeper, t, &r);
 }
 
 static void
@@ -69,9 +68,8 @@ add(struct ask *a, const char *name)
 		return ask_commit_error(a, e);
 	drop_old_row(k, name, &t);
 	identity_workload_row(&t, w);
-	e = record(a, "workload_add", name, "");
-	if (e == ERR_OK)
-		e = keeper_commit(k, &t);
+	record(a, &t, "workload_add", name, "");
+	e = keeper_commit(k, &t);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	if (identity_workload_add(&k->identity, w) != ERR_OK)
@@ -181,9 +179,8 @@ change(struct ask *a, struct workload *w, enum workload_state next)
 	txn_init(&t);
 	changed.state = next;
 	identity_workload_row(&t, &changed);
-	e = record(a, events[next], w->name, "");
-	if (e == ERR_OK)
-		e = keeper_commit(k, &t);
+	record(a, &t, events[next], w->name, "");
+	e = keeper_commit(k, &t);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	w->state = next;
@@ -245,7 +242,7 @@ enroll_check(struct ask *a, struct enroll_new *what)
 }
 
 /* Those that the new one replaces; one record for all of them. */
-static enum err
+static void
 drop_enrollments(struct ask *a, const struct workload *w, struct txn *t)
 {
 	char detail[32];
@@ -253,30 +250,20 @@ drop_enrollments(struct ask *a, const struct workload *w, struct txn *t)
 	for (const struct enrollment *en = w->enrollments; en != NULL; en = en->next)
 		identity_enrollment_drop(t, en);
 	(void)snprintf(detail, sizeof detail, "%u enrollments", w->enrollment_count);
-	return record(a, "enroll_replaced", w->name, detail);
+	record(a, t, "enroll_replaced", w->name, detail);
 }
 
 static enum err
 commit_enrollment(struct ask *a, struct enrollment *en, bool replace)
 {
 	AUTO(txn_wipe) struct txn t;
-	uint64_t replaced_seq = 0;
-	enum err e = ERR_OK;
 
 	txn_init(&t);
 	identity_enrollment_row(&t, en);
-	if (replace && en->workload->enrollment_count > 0) {
-		e = drop_enrollments(a, en->workload, &t);
-		replaced_seq = e == ERR_OK ? a->keeper->deed_seq : 0;
-	}
-	if (e == ERR_OK)
-		e = record(
-		    a, "enroll_new", en->workload->name, en->reusable ? "reusable" : "single-use");
-	if (e == ERR_OK)
-		e = keeper_commit(a->keeper, &t);
-	if (e != ERR_OK && replaced_seq != 0) /* keeper_commit() says it of the other one */
-		keeper_record_not_done(a->keeper, replaced_seq, e);
-	return e;
+	if (replace && en->workload->enrollment_count > 0)
+		drop_enrollments(a, en->workload, &t);
+	record(a, &t, "enroll_new", en->workload->name, en->reusable ? "reusable" : "single-use");
+	return keeper_commit(a->keeper, &t);
 }
 
 static enum err

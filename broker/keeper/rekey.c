@@ -58,13 +58,13 @@ rekey_resume(struct keeper *k)
 }
 
 enum err
-rekey_start(struct keeper *k)
+rekey_start(struct keeper *k, uint64_t seq)
 {
 	enum err e = keeper_sync(k);
 
 	if (e == ERR_OK)
 		e = keeper_committed(k, kv_rekey_start(k->kv));
-	e = keeper_deed_done(k, e);
+	e = keeper_deed_done(k, seq, e);
 	if (e == ERR_OK)
 		rekey_resume(k);
 	return e;

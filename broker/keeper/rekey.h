@@ -15,8 +15,8 @@
 #define REKEY_STEP_MS 10
 #define REKEY_RETRY_MS 1000 /* after a step that failed */
 
-/* As keeper_commit(), behind the record. */
-enum err rekey_start(struct keeper *k) NODISCARD;
+/* As keeper_commit(), behind the record seq. */
+enum err rekey_start(struct keeper *k, uint64_t seq) NODISCARD;
 void rekey_resume(struct keeper *k); /* after unsealing: goes on with what was left */
 
 #endif

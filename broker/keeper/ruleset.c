@@ -100,7 +100,7 @@ ruleset_close(struct keeper *k)
 
 /* One transaction: rows of an older, longer set go with it. */
 static enum err
-store(struct keeper *k, struct span bytes, const uint8_t digest[HASH_LEN])
+store(struct keeper *k, struct span bytes, const uint8_t digest[HASH_LEN], uint64_t seq)
 {
 	uint32_t rows = (uint32_t)((bytes.len + KV_VALUE_MAX - 1) / KV_VALUE_MAX);
 	uint32_t count = rows > k->ruleset.rows ? rows : k->ruleset.rows;
@@ -118,7 +118,7 @@ store(struct keeper *k, struct span bytes, const uint8_t digest[HASH_LEN])
 			ops[i].plain = span_of(bytes.p + at,
 			    bytes.len - at < KV_VALUE_MAX ? bytes.len - at : KV_VALUE_MAX);
 	}
-	e = keeper_commit_ops(k, ops, count);
+	e = keeper_commit_ops(k, ops, count, seq);
 	free(ops);
 	if (e != ERR_OK)
 		return e;
@@ -147,7 +147,7 @@ take(struct ask *a, struct span bytes, struct policy_set *s)
 	enum err e = keeper_record(k, &r, &seq);
 
 	if (e == ERR_OK)
-		e = is_stored(k, digest) ? keeper_sync(k) : store(k, bytes, digest);
+		e = is_stored(k, digest) ? keeper_sync(k) : store(k, bytes, digest, seq);
 	if (e == ERR_OK) {
 		put_in_force(k, s);
 		return ERR_OK;

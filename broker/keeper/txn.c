@@ -5,7 +5,7 @@
 void
 txn_init(struct txn *t)
 {
-	t->count = 0;
+	t->count = t->deed_count = 0;
 	t->e = ERR_OK;
 }
 
@@ -54,6 +54,13 @@ void
 txn_delete(struct txn *t, const char *key)
 {
 	(void)add(t, key, true);
+}
+
+void
+txn_deed(struct txn *t, uint64_t seq)
+{
+	must(t->deed_count < TXN_DEEDS_MAX);
+	t->deeds[t->deed_count++] = seq;
 }
 
 enum err

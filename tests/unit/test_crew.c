@@ -228,7 +228,7 @@ begin(struct stage *s, const char *mode, uint16_t gateways)
 	struct users nobody = { .change = false };
 
 	forget();
-	*s = (struct stage){ .listeners = { .run_dir_fd = -1 } };
+	*s = (struct stage){ .listeners = { .run.fd = -1, .gateway.fd = -1 } };
 	s->config.gateways = gateways;
 	s->config.accept_clock = true;
 	(void)snprintf(s->config.state_dir, sizeof s->config.state_dir, "%s", dir);
