@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/yaml/yaml.h"
 #include "cli/cli.h"
@@ -177,6 +178,23 @@ cli_path(const char *dir, const char *name, char ret_path[PATH_MAX])
 	if (n < 0 || n >= PATH_MAX)
 		return cli_fail(CLI_FAILED, "the path %s/%s is too long", dir, name);
 	return CLI_OK;
+}
+
+enum cli_exit
+cli_find_program(const char *name, char ret_path[PATH_MAX])
+{
+	const char *at = getenv("PATH");
+
+	while (at != NULL && *at != '\0') {
+		size_t len = strcspn(at, ":");
+		int n = snprintf(ret_path, PATH_MAX, "%.*s/%s", (int)len, at, name);
+
+		/* A relative folder would run what lies in whatever folder this was called from. */
+		if (*at == '/' && n > 0 && n < PATH_MAX && access(ret_path, X_OK) == 0)
+			return CLI_OK;
+		at += len + (at[len] == ':');
+	}
+	return CLI_NOT_FOUND;
 }
 
 /* flag, then environment; NULL: neither. An empty variable counts as not set. */

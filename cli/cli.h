@@ -26,7 +26,7 @@ enum cli_exit {
 
 #define CLI_ARGS_MAX 64
 #define CLI_GIVEN_MAX 64
-#define CLI_OPTIONS_MAX 8
+#define CLI_OPTIONS_MAX 16
 #define CLI_RUN_DIR "/run/sidekey"
 #define CLI_CONFIG_DIR "/etc/sidekey"
 #define CLI_STATE_DIR "/var/lib/sidekey"
@@ -78,6 +78,10 @@ enum cli_exit cli_settle_dirs(struct cli *c) NODISCARD;
 const char *cli_given(const struct cli *c, const char *name);
 /* The nth (from 0) value of an option that may come more than once; NULL behind the last. */
 const char *cli_given_nth(const struct cli *c, const char *name, int nth);
+
+/* The file that the shell would run for this name, by PATH; CLI_NOT_FOUND, without a word, if there
+ * is none. */
+enum cli_exit cli_find_program(const char *name, char ret_path[PATH_MAX]) NODISCARD;
 
 /* A path below a folder; CLI_FAILED if it is longer than PATH_MAX. */
 enum cli_exit cli_path(const char *dir, const char *name, char ret_path[PATH_MAX]) NODISCARD;

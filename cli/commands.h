@@ -27,6 +27,7 @@ enum cli_exit cmd_unseal(struct cli *c);
 enum cli_exit cmd_seal(struct cli *c);
 enum cli_exit cmd_rekey(struct cli *c);
 enum cli_exit cmd_import_env(struct cli *c);
+enum cli_exit cmd_import_compose(struct cli *c);
 enum cli_exit cmd_secret_set(struct cli *c);
 enum cli_exit cmd_secret_rotate(struct cli *c);
 enum cli_exit cmd_secret_list(struct cli *c);

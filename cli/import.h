@@ -10,6 +10,8 @@
 #ifndef CLI_IMPORT_H
 #define CLI_IMPORT_H
 
+#include <sys/types.h>
+
 #include "broker/api/policyc/policyc.h"
 #include "cli/cli.h"
 #include "cli/dotenv.h"
@@ -19,6 +21,7 @@
 #define IMPORT_FILES_MAX (IMPORT_UPSTREAMS_MAX + 2 * IMPORT_WORKLOADS_MAX)
 #define IMPORT_FILE_LEN_MAX 65536
 #define IMPORT_NOTE_SIZE 160
+#define IMPORT_OUTS_MAX 24
 #define IMPORT_OUT_MAX ((size_t)2 * DOTENV_FILE_MAX)
 
 enum import_fate { IMPORT_LEFT = 0, IMPORT_TAKEN };
@@ -33,6 +36,7 @@ struct import_item {
 	char secret[NAME_LEN_MAX + 1];	 /* taken: where the value goes */
 	bool first;			 /* taken: the value is stored on behalf of this one */
 	char note[IMPORT_NOTE_SIZE];	 /* left: why, if that is worth a word */
+	bool present;			 /* the store has this value already */
 };
 
 /* One upstream that a taken variable is for. */
@@ -50,6 +54,21 @@ struct import_file {
 	char name[NAME_LEN_MAX + 8];
 	const char *workload; /* "policies": whose */
 	struct buf text;
+	bool kept; /* one is there, and stays */
+};
+
+/* One file to write elsewhere. */
+struct import_out {
+	char path[PATH_MAX];
+	mode_t mode;
+	struct buf text;
+};
+
+/* One enrollment to make, for the workload of the same index. */
+struct import_enroll {
+	char path[PATH_MAX];
+	uid_t owner;
+	uint32_t cap;
 };
 
 struct import {
@@ -69,12 +88,24 @@ struct import {
 	uint32_t without_rules; /* upstreams that no policy could be written for */
 	char out_path[PATH_MAX];
 	struct buf out; /* the file without keys */
+
+	/* The rest is for a Compose stack: many files, and each workload with upstreams of its own.
+	 */
+	bool stack;	   /* what is there already stays, as far as it fits */
+	const char *label; /* the command, as the head of a written file names it */
+	bool uses[IMPORT_WORKLOADS_MAX][IMPORT_UPSTREAMS_MAX]; /* stack: which of them */
+	struct import_out outs[IMPORT_OUTS_MAX];
+	uint32_t out_count;
+	struct import_enroll *enrolls; /* one a workload; NULL: none are made */
+	bool has_owner;		       /* of what is in outs and out */
+	uid_t owner;
+	gid_t group;
 };
 
 #define IMPORT_NONE                                                                                \
 	{                                                                                          \
 		.text = BUF_MAX(DOTENV_FILE_MAX + 1), .env = { .text = BUF_MAX(0) },               \
-		.out = BUF_MAX(IMPORT_OUT_MAX)                                                     \
+		.out = BUF_MAX(IMPORT_OUT_MAX), .label = "sidekey import env"                      \
 	}
 
 void import_wipe(struct import *im);
@@ -92,6 +123,17 @@ enum cli_exit import_compose_out(struct import *im) NODISCARD;			      /* out */
 
 /* Beside each policy among the files: what rules, compiled with it, decide. */
 enum cli_exit import_compose_expect(struct import *im, const struct rules *rules) NODISCARD;
+
+/* The configuration folder as it is, and the catalogue. */
+enum cli_exit import_read_rules(const struct cli *c, struct import *im) NODISCARD;
+/* May a workload of this plan use it? */
+bool import_uses(const struct import *im, uint32_t workload, uint32_t upstream);
+/* A worthless value of the same prefix, length and alphabet. It follows from the secret's name, so
+ * that another run writes the same. */
+enum err import_stand_in(struct buf *out, struct span value, const char *secret) NODISCARD;
+/* NAME=VALUE as it stood, or with stand_in in the place of the value where that is not NULL. */
+enum err import_put_entry(
+    struct buf *out, const struct dotenv_entry *entry, const struct buf *stand_in) NODISCARD;
 
 /* There is room for all that a plan can need. */
 struct import_file *import_file_new(

@@ -7,7 +7,7 @@
 #include "cli/import.h"
 
 #define EXPECT_HEAD                                                                                \
-	"# Written by `sidekey import env`: what the policies decide today; `sidekey policy "      \
+	"# Written by `%s`: what the policies decide today; `sidekey policy "                      \
 	"test` "                                                                                   \
 	"runs it.\n"
 
@@ -79,7 +79,7 @@ compose(struct import *im, const struct rules *rules, const struct import_file *
 
 	must(p != NULL);
 	f = import_file_new(im, "policies", p->name, ".expect");
-	e = buf_append_str(&f->text, EXPECT_HEAD);
+	e = buf_printf(&f->text, EXPECT_HEAD, im->label);
 	for (uint16_t i = 0; i < p->use_count && e == ERR_OK; i++)
 		e = put_use(&f->text, rules, of->workload, &p->uses[i]);
 	return e == ERR_OK ? CLI_OK : cli_fail_err(e, f->name);
@@ -92,7 +92,7 @@ import_compose_expect(struct import *im, const struct rules *rules)
 	enum cli_exit x = CLI_OK;
 
 	for (uint32_t i = 0; i < count && x == CLI_OK; i++)
-		if (strcmp(im->files[i].part, "policies") == 0)
+		if (strcmp(im->files[i].part, "policies") == 0 && !im->files[i].kept)
 			x = compose(im, rules, &im->files[i]);
 	return x;
 }

@@ -11,7 +11,7 @@
 #include "cli/import.h"
 #include "cli/recognise.h"
 
-#define WRITTEN_BY "# Written by `sidekey import env`.\n"
+#define WRITTEN_BY "# Written by `%s`.\n"
 
 /* What a client of each built-in upstream needs to work, and no more. Paths as seen behind the
  * upstream's base path. */
@@ -148,7 +148,8 @@ compose_upstream(struct import *im, const struct import_upstream *u)
 		    "add them to env: in its file as \"{placeholder}\"",
 		    u->name, im->path);
 	f = import_file_new(im, "upstreams", u->name, ".yaml");
-	e = buf_printf(&f->text, WRITTEN_BY "upstream: %s\nlike: %s\n", u->name, u->name);
+	e = buf_printf(
+	    &f->text, WRITTEN_BY "upstream: %s\nlike: %s\n", im->label, u->name, u->name);
 	if (e == ERR_OK && u->url[0] != '\0')
 		e = buf_printf(&f->text, "url: \"%s\"\n", u->url);
 	if (e == ERR_OK && lacks)
@@ -189,6 +190,16 @@ put_use(struct buf *out, const struct import_upstream *u)
 	return e;
 }
 
+/* Is anything known that this workload may ask? */
+static bool
+has_rules(const struct import *im, uint32_t workload)
+{
+	for (uint32_t i = 0; i < im->upstream_count; i++)
+		if (import_uses(im, workload, i) && has_needs(im->upstreams[i].name))
+			return true;
+	return false;
+}
+
 /* A policy's name is one segment; a workload's may be several. */
 static enum cli_exit
 policy_name(const struct import *im, const char *workload, char dst[NAME_LEN_MAX + 1])
@@ -214,14 +225,15 @@ policy_name(const struct import *im, const char *workload, char dst[NAME_LEN_MAX
 }
 
 static enum cli_exit
-compose_policy(struct import *im, const char *workload)
+compose_policy(struct import *im, uint32_t index)
 {
+	const char *workload = im->workloads[index];
 	char name[NAME_LEN_MAX + 1];
 	enum cli_exit x = policy_name(im, workload, name);
 	struct import_file *f;
 	enum err e;
 
-	if (x != CLI_OK || im->without_rules == im->upstream_count)
+	if (x != CLI_OK || !has_rules(im, index))
 		return x;
 	f = import_file_new(im, "policies", name, ".yaml");
 	f->workload = workload;
@@ -229,24 +241,38 @@ compose_policy(struct import *im, const char *workload)
 	    WRITTEN_BY
 	    "# What this workload may ask of each upstream; all else is refused. After a change: "
 	    "sidekey reload\npolicy: \"%s\"\nworkloads: [\"%s\"]\nuse:\n",
-	    name, workload);
+	    im->label, name, workload);
 	for (uint32_t i = 0; i < im->upstream_count && e == ERR_OK; i++)
-		if (has_needs(im->upstreams[i].name))
+		if (import_uses(im, index, i) && has_needs(im->upstreams[i].name))
 			e = put_use(&f->text, &im->upstreams[i]);
 	return e == ERR_OK ? CLI_OK : cli_fail_err(e, f->name);
 }
 
+/* A stack's second import leaves what is there: the operator may have changed it meanwhile. */
 static enum cli_exit
-check_absent(const struct cli *c, const struct import_file *f)
+check_absent(const struct cli *c, const struct import *im, struct import_file *f)
 {
 	char path[PATH_MAX], name[NAME_LEN_MAX + 32];
 	enum cli_exit x;
 
 	(void)snprintf(name, sizeof(name), "%s/%s", f->part, f->name);
 	x = cli_path(c->config_dir, name, path);
-	if (x == CLI_OK && access(path, F_OK) == 0 && cli_given(c, "force") == NULL)
+	if (x != CLI_OK || access(path, F_OK) != 0 || cli_given(c, "force") != NULL)
+		return x;
+	f->kept = im->stack;
+	if (!f->kept)
 		return cli_fail(CLI_FAILED,
 		    "%s is there already; remove it, or say --force to replace it", path);
+	return x;
+}
+
+static enum cli_exit
+check_all_absent(const struct cli *c, struct import *im, uint32_t from)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = from; i < im->file_count && x == CLI_OK; i++)
+		x = check_absent(c, im, &im->files[i]);
 	return x;
 }
 
@@ -257,13 +283,15 @@ compile_all(const struct cli *c, const struct import *im, struct rules **ret_rul
 	struct policyc_errors *errors = calloc(1, sizeof(*errors));
 	enum cli_exit x = CLI_OK;
 	enum err e = errors == NULL ? ERR_NOMEM : ERR_OK;
+	size_t count = 0;
 
 	for (uint32_t i = 0; i < im->file_count; i++)
-		extra[i] = (struct policyc_file){ .part = im->files[i].part,
-			.name = im->files[i].name,
-			.text = buf_span(&im->files[i].text) };
+		if (!im->files[i].kept)
+			extra[count++] = (struct policyc_file){ .part = im->files[i].part,
+				.name = im->files[i].name,
+				.text = buf_span(&im->files[i].text) };
 	if (e == ERR_OK)
-		e = policyc_compile_with(c->config_dir, extra, im->file_count, ret_rules, errors);
+		e = policyc_compile_with(c->config_dir, extra, count, ret_rules, errors);
 	if (e != ERR_OK)
 		x = errors != NULL && errors->count > 0 ? compiled_errors(c, errors)
 							: cli_fail_err(e, c->config_dir);
@@ -276,18 +304,20 @@ import_compose_files(const struct cli *c, struct import *im)
 {
 	AUTO(rules_freep) struct rules *rules = NULL;
 	enum cli_exit x = CLI_OK;
+	uint32_t composed;
 
 	for (uint32_t i = 0; i < im->upstream_count && x == CLI_OK; i++) {
 		im->without_rules += !has_needs(im->upstreams[i].name);
 		x = compose_upstream(im, &im->upstreams[i]);
 	}
 	for (uint32_t i = 0; i < im->workload_count && x == CLI_OK; i++)
-		x = compose_policy(im, im->workloads[i]);
+		x = compose_policy(im, i);
+	if (x == CLI_OK && im->stack)
+		x = check_all_absent(c, im, 0);
 	if (x == CLI_OK)
 		x = compile_all(c, im, &rules);
+	composed = im->file_count;
 	if (x == CLI_OK)
 		x = import_compose_expect(im, rules);
-	for (uint32_t i = 0; i < im->file_count && x == CLI_OK; i++)
-		x = check_absent(c, &im->files[i]);
-	return x;
+	return x == CLI_OK ? check_all_absent(c, im, im->stack ? composed : 0) : x;
 }

@@ -1,11 +1,11 @@
 /* The .env file without keys: every variable in its place, each taken value replaced. */
 #include <ctype.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "cli/import.h"
 #include "cli/recognise.h"
 #include "common/secret.h"
-#include "common/sys.h"
 
 #define OUT_HEAD                                                                                   \
 	"# Written by `sidekey import env`: each key is replaced by a value that is worth "        \
@@ -24,58 +24,57 @@ is_hex(struct span s)
 	return true;
 }
 
-/* One random letter of set, without bias. */
-static enum err
-put_random(struct buf *out, const char *set, size_t set_len)
+/* The dash of a UUID stays, so that the shape does. */
+enum err
+import_stand_in(struct buf *out, struct span value, const char *secret)
 {
-	uint8_t b;
-
-	do {
-		if (sys_random(&b, 1) != 0)
-			return ERR_SYS;
-	} while (b >= 256 - 256 % set_len);
-	return buf_append_byte(out, (uint8_t)set[b % set_len]);
-}
-
-/* The same prefix, length and alphabet; nothing else of the value. A dash of a UUID stays, so that
- * the shape does. */
-static enum err
-put_stand_in(struct buf *out, struct span value)
-{
+	uint8_t seed[randombytes_SEEDBYTES], stream[SECRET_LEN_MAX];
 	size_t prefix = recognise_prefix(value);
 	bool hex = is_hex(span_of(value.p + prefix, value.len - prefix));
 	const char *set = hex ? hex_letters : letters;
 	size_t set_len = hex ? sizeof(hex_letters) - 1 : sizeof(letters) - 1;
 	enum err e = buf_append(out, value.p, prefix);
 
-	for (size_t i = prefix; i < value.len && e == ERR_OK; i++) {
-		if (hex && value.p[i] == '-')
-			e = buf_append_byte(out, '-');
-		else
-			e = put_random(out, set, set_len);
-	}
+	must(value.len <= sizeof(stream));
+	(void)crypto_generichash(
+	    seed, sizeof(seed), (const uint8_t *)secret, strlen(secret), NULL, 0);
+	randombytes_buf_deterministic(stream, sizeof(stream), seed);
+	for (size_t i = prefix; i < value.len && e == ERR_OK; i++)
+		e = buf_append_byte(
+		    out, (uint8_t)(hex && value.p[i] == '-' ? '-' : set[stream[i] % set_len]));
 	return e;
 }
 
-static enum err
-put_item(const struct import *im, const struct import_item *it, struct buf *out)
+enum err
+import_put_entry(struct buf *out, const struct dotenv_entry *entry, const struct buf *stand_in)
 {
-	const struct dotenv_entry *entry = it->entry;
 	const char *quote = entry->quote == DOTENV_SINGLE   ? "'"
 			    : entry->quote == DOTENV_DOUBLE ? "\""
 							    : "";
 	enum err e = buf_printf(out, "%s%.*s=", entry->exported ? "export " : "",
 	    (int)entry->name.len, (const char *)entry->name.p);
 
-	if (e == ERR_OK && it->fate != IMPORT_TAKEN)
+	if (e == ERR_OK && stand_in == NULL)
 		e = buf_append_span(out, entry->written);
-	if (e == ERR_OK && it->fate == IMPORT_TAKEN)
+	if (e == ERR_OK && stand_in != NULL)
 		e = buf_append_str(out, quote);
-	if (e == ERR_OK && it->fate == IMPORT_TAKEN)
-		e = put_stand_in(out, import_value(im, it));
-	if (e == ERR_OK && it->fate == IMPORT_TAKEN)
+	if (e == ERR_OK && stand_in != NULL)
+		e = buf_append_span(out, buf_span(stand_in));
+	if (e == ERR_OK && stand_in != NULL)
 		e = buf_append_str(out, quote);
 	return e == ERR_OK ? buf_append_byte(out, '\n') : e;
+}
+
+static enum err
+put_item(const struct import *im, const struct import_item *it, struct buf *out)
+{
+	AUTO(buf_wipe) struct buf stand_in = BUF_MAX(SECRET_LEN_MAX);
+	enum err e = ERR_OK;
+
+	if (it->fate != IMPORT_TAKEN)
+		return import_put_entry(out, it->entry, NULL);
+	e = import_stand_in(&stand_in, import_value(im, it), it->secret);
+	return e == ERR_OK ? import_put_entry(out, it->entry, &stand_in) : e;
 }
 
 /* A key can stand in the file a second time, under another name, inside a URL or a JSON text: then

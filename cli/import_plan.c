@@ -18,6 +18,10 @@ import_wipe(struct import *im)
 		rules_free(im->upstreams[i].own);
 	for (uint32_t i = 0; i < im->file_count; i++)
 		buf_wipe(&im->files[i].text);
+	for (uint32_t i = 0; i < im->out_count; i++)
+		buf_wipe(&im->outs[i].text);
+	free(im->enrolls);
+	im->enrolls = NULL;
 	rules_freep(&im->current);
 	rules_freep(&im->catalogue);
 	free(im->items);
@@ -25,7 +29,7 @@ import_wipe(struct import *im)
 	dotenv_wipe(&im->env);
 	buf_wipe(&im->text);
 	buf_wipe(&im->out);
-	im->upstream_count = im->file_count = 0;
+	im->upstream_count = im->file_count = im->out_count = 0;
 }
 
 struct span
@@ -41,6 +45,12 @@ import_upstream(struct import *im, const char *name)
 		if (strcmp(im->upstreams[i].name, name) == 0)
 			return &im->upstreams[i];
 	return NULL;
+}
+
+bool
+import_uses(const struct import *im, uint32_t workload, uint32_t upstream)
+{
+	return !im->stack || im->uses[workload][upstream];
 }
 
 static enum cli_exit
@@ -127,8 +137,8 @@ settle_out(const struct cli *c, struct import *im)
 	return CLI_OK;
 }
 
-static enum cli_exit
-read_rules(const struct cli *c, struct import *im)
+enum cli_exit
+import_read_rules(const struct cli *c, struct import *im)
 {
 	enum cli_exit x = compiled_rules(c, c->config_dir, &im->current);
 	enum err e;
@@ -149,7 +159,7 @@ import_plan(const struct cli *c, struct import *im)
 	if (x == CLI_OK)
 		x = settle_out(c, im);
 	if (x == CLI_OK)
-		x = read_rules(c, im);
+		x = import_read_rules(c, im);
 	if (x == CLI_OK)
 		x = read_env(im);
 	if (x == CLI_OK)

@@ -62,7 +62,7 @@ ban number "$(call 'atoi|atol|atoll|strtol|strtoul|strtoll|strtoull|strtod')" co
 ban random "$(call 'rand|random|srand|srandom|drand48|rand_r')"
 ban shell "$(call 'system|popen|execl|execlp|execle|execvp|execvpe|posix_spawnp')"
 ban identity "$(call 'setuid|setgid|seteuid|setegid|setreuid|setregid|setresuid|setresgid|setgroups')" broker/proc/drop.c
-ban process "$(call 'fork|vfork|clone|execve|execv|posix_spawn')" broker/sidekeyd/spawn.c shim/child.c cli/keeper_run.c
+ban process "$(call 'fork|vfork|clone|execve|execv|posix_spawn')" broker/sidekeyd/spawn.c shim/child.c cli/keeper_run.c cli/run.c
 ban nap "$(call 'sleep|usleep')"
 ban tls "$(call 'SSL_read|SSL_read_ex|SSL_write|SSL_write_ex|SSL_peek|SSL_do_handshake|SSL_connect|SSL_accept|SSL_shutdown')" broker/gateway/tls_io.c shim/tls.c
 ban clock "$(call 'time|gettimeofday|clock_gettime|localtime|localtime_r|gmtime|ctime')" common/clock.c

@@ -1,0 +1,84 @@
+/* import compose: a Compose stack's way off its .env, and back. Values are never printed. */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/stack.h"
+#include "common/secret.h"
+
+/* The model holds the keys, resolved: what the JSON library gives back must not keep them. */
+static void
+free_wiped(void *p)
+{
+	if (p != NULL)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+static enum cli_exit
+plan(struct stack *s)
+{
+	static enum cli_exit (*const steps[])(struct stack * s) = { stack_read, stack_find_keys,
+		stack_judge, stack_settle, stack_compose_env, stack_compose_overlays,
+		stack_find_literals, stack_find_scripts };
+	enum cli_exit x = CLI_OK;
+
+	for (size_t i = 0; i < COUNT(steps) && x == CLI_OK; i++)
+		x = steps[i](s);
+	return x;
+}
+
+static void
+say_files(const struct stack *s, const char *verb)
+{
+	const struct import *im = &s->im;
+
+	for (uint32_t i = 0; i < im->file_count; i++)
+		if (im->files[i].kept)
+			cli_say(s->c,
+			    "keeps %s/%s/%s, which is there already (--force replaces it)",
+			    s->c->config_dir, im->files[i].part, im->files[i].name);
+		else
+			cli_say(s->c, "%s %s/%s/%s", verb, s->c->config_dir, im->files[i].part,
+			    im->files[i].name);
+	for (uint32_t i = 0; i < im->workload_count; i++)
+		cli_say(s->c, "%s %s, owned by user %u", verb, im->enrolls[i].path,
+		    (unsigned)im->enrolls[i].owner);
+	for (uint32_t i = 0; i < im->out_count; i++)
+		cli_say(s->c, "%s %s", verb, im->outs[i].path);
+	if (im->out_path[0] != '\0')
+		cli_say(s->c, "%s %s", verb, im->out_path);
+	if (im->without_rules > 0)
+		cli_warn(
+		    "for %u of the upstreams no usual rules are known: write what the services "
+		    "may ask of them into policies/, then: sidekey reload",
+		    im->without_rules);
+}
+
+enum cli_exit
+cmd_import_compose(struct cli *c)
+{
+	struct stack *s;
+	enum cli_exit x;
+
+	json_set_alloc_funcs(malloc, free_wiped);
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return cli_fail(CLI_FAILED, "out of memory");
+	s->c = c;
+	s->im = (struct import)IMPORT_NONE;
+	s->im.path = "the Compose files";
+	s->im.label = STACK_LABEL;
+	s->im.stack = true;
+	s->env_text = (struct buf)BUF_MAX(DOTENV_FILE_MAX + 1);
+	s->notes = (struct buf)BUF_MAX(STACK_NOTES_MAX);
+	x = plan(s);
+	if (x == CLI_OK)
+		x = stack_report(s);
+	if (x == CLI_OK)
+		say_files(s, "would write");
+	stack_wipe(s);
+	return x;
+}

@@ -1,0 +1,134 @@
+/*
+ * stack - a Compose stack on its way off its .env: read, judged and worked out before anything is
+ *   done.
+ * Process: cli.   Owns: all that hangs on struct stack (stack_wipe()).
+ * Secrets: the resolved model (jansson, with allocators that wipe), the Compose files and the .env
+ *   (buffers), and the values in import.env.text. None is printed.
+ * Limits: the _MAX constants here and in import.h; beyond them the plan is refused.
+ * Failure: an exit code with the message on stderr; the plan is of no use then, and nothing was
+ *   changed.
+ */
+#ifndef CLI_STACK_H
+#define CLI_STACK_H
+
+#include <jansson.h>
+
+#include "cli/import.h"
+
+#define STACK_FILES_MAX 16
+#define STACK_SERVICES_MAX IMPORT_WORKLOADS_MAX
+#define STACK_TEXT_MAX ((size_t)16 << 20)
+#define STACK_FILE_TEXT_MAX ((size_t)1 << 20)
+#define STACK_WHY_SIZE 256
+#define STACK_NOTES_MAX ((size_t)1 << 18)
+#define STACK_ARGV_MAX 64
+#define STACK_LABEL "sidekey import compose"
+
+/* Where the shim and its socket are in a container. */
+#define STACK_SHIM "/sidekey/sidekey-shim"
+#define STACK_SHIM_MOUNT "sidekey-shim:/sidekey:ro"
+#define STACK_SOCKET_MOUNT "sidekey-run:/run/sidekey:ro"
+
+enum stack_fate { STACK_PLAIN = 0, STACK_LEFT, STACK_CONVERTED };
+
+struct stack_file {
+	char path[PATH_MAX], overlay[PATH_MAX];
+	struct buf text;
+	json_t *model;	     /* of this file and those before it */
+	struct buf services; /* the names of those it speaks of, each with its NUL */
+};
+
+struct stack_service {
+	const char *name;    /* in the model */
+	const json_t *def;   /* in the model */
+	const json_t *image; /* what docker image inspect says; NULL: not known */
+	enum stack_fate fate;
+	char why[STACK_WHY_SIZE]; /* left: why */
+	uid_t uid;
+	bool isolated; /* converted: nothing else needs the network */
+	char network[STACK_WHY_SIZE];
+	char health[64];   /* of its container, as Docker has it now */
+	char init[16];	   /* the init that was taken from in front of its command */
+	uint32_t workload; /* converted: in import.workloads */
+};
+
+/* What a person should know, and no value. */
+enum stack_note { STACK_NOTE_LITERAL = 'l', STACK_NOTE_SCRIPT = 's', STACK_NOTE_OTHER = 'o' };
+
+struct stack {
+	const struct cli *c;
+	struct import im;
+	char docker[PATH_MAX];	/* "": there is no client */
+	char compose[PATH_MAX]; /* a docker-compose of its own; "": docker compose */
+	char project_dir[PATH_MAX];
+	char env_path[PATH_MAX]; /* "": there is none */
+	struct stack_file files[STACK_FILES_MAX];
+	uint32_t file_count;
+	json_t *model;	/* files[file_count - 1].model */
+	json_t *bare;	/* not interpolated: who names an env_file; NULL: not known */
+	json_t *images; /* list of what docker image inspect printed */
+	struct stack_service services[STACK_SERVICES_MAX];
+	uint32_t service_count;
+	struct buf env_text;
+	struct dotenv env;
+	struct buf notes; /* a letter of enum stack_note, the text, NUL; and so on */
+};
+
+void stack_wipe(struct stack *s);
+
+/* The steps of the plan, in this order. */
+enum cli_exit stack_read(struct stack *s) NODISCARD;	  /* files, model, images, .env */
+enum cli_exit stack_find_keys(struct stack *s) NODISCARD; /* import.items */
+enum cli_exit stack_judge(struct stack *s) NODISCARD;	  /* services */
+enum cli_exit stack_settle(struct stack *s) NODISCARD;	  /* import: upstreams, workloads, files */
+enum cli_exit stack_compose_env(struct stack *s) NODISCARD;	 /* import.out */
+enum cli_exit stack_compose_overlays(struct stack *s) NODISCARD; /* import.outs */
+enum cli_exit stack_find_literals(struct stack *s) NODISCARD;	 /* notes */
+enum cli_exit stack_find_scripts(struct stack *s) NODISCARD;	 /* notes */
+
+/* What the parts share. */
+enum cli_exit stack_note(struct stack *s, enum stack_note kind, const char *fmt, ...) PRINTF(3, 4);
+struct stack_service *stack_service(struct stack *s, const char *name); /* NULL: none */
+/* The item for a variable of a service; NULL: it has no value. */
+struct import_item *stack_item(const struct stack *s, const char *name, const json_t *value);
+/* Does any string below j hold these bytes? */
+bool stack_holds(const json_t *j, struct span bytes);
+/* s with each taken key in it replaced by its stand-in. */
+enum err stack_put_clean(const struct stack *s, struct span text, struct buf *out) NODISCARD;
+/* A service of the model of one file, with those before it. */
+const json_t *stack_def_in(const struct stack_file *f, const char *service);
+bool stack_has(const struct buf *names, const char *name); /* in a list of names with NULs */
+
+/* stack_docker.c: asks the Docker client. */
+enum cli_exit stack_docker_find(struct stack *s) NODISCARD;
+/* The resolved model of the first count files; bare: without interpolation. */
+enum cli_exit stack_docker_config(
+    struct stack *s, uint32_t count, bool bare, json_t **ret_model) NODISCARD;
+enum cli_exit stack_docker_images(struct stack *s) NODISCARD; /* images, health */
+/* The uid of a name in an image's /etc/passwd. False: there is none, or nobody to ask. */
+bool stack_docker_uid(const struct stack *s, const char *image, const char *user, uid_t *ret_uid);
+/* The image of a service, named as Compose does. */
+void stack_image_name(const struct stack *s, const char *name, const json_t *def, char dst[512]);
+
+/* stack_command.c: what a container runs. */
+struct stack_command {
+	json_t *entrypoint, *command; /* lists; owned */
+	char init[16];
+};
+/* False: nothing is known that could be run. */
+bool stack_command(const json_t *def, const json_t *image, struct stack_command *ret);
+void stack_command_wipe(struct stack_command *k);
+
+/* stack_network.c: may it do without? Writes the reason either way. */
+void stack_judge_network(const struct stack *s, struct stack_service *v);
+/* stack_controls.c: the names of the CIS controls that are off. */
+json_t *stack_missing_controls(const json_t *def, const json_t *image, bool converted);
+
+/* The plan, for people or as JSON. */
+enum cli_exit stack_report(struct stack *s) NODISCARD;
+
+/* stack_record.c: .sidekey/import.json, without a secret: what was written, for --rollback. */
+enum cli_exit stack_compose_record(struct stack *s) NODISCARD;
+enum cli_exit stack_rollback(struct stack *s) NODISCARD;
+
+#endif
