@@ -5,7 +5,7 @@
 
 /* ---- content ---- */
 
-/* Frames what may go out; what could still become a match waits in held. */
+/* Frames what may go out; the last word waits in held. */
 static enum err
 put_content(struct conn *c)
 {

@@ -29,6 +29,7 @@ enum form {
 struct redact {
 	struct secret *text, *filter;
 	size_t counts[FORM_COUNT]; /* symbols; 0: the form is not needed */
+	bool spaces, wide;	   /* the secret holds blanks, bytes over 0x7e */
 };
 
 struct symbol {
@@ -203,13 +204,14 @@ next_candidate(const uint8_t *filter, const uint8_t *p, size_t at, size_t len)
 	return at < len ? at : len;
 }
 
-/* Blanks, or only looks; how far it is sure. */
+/* Blanks; how far it is sure, and where the last match ended (0: there was none). */
 static size_t
-scan(const struct redact *r, uint8_t *p, size_t len, bool last, bool *found)
+scan(const struct redact *r, uint8_t *p, size_t len, bool last, size_t *ret_behind)
 {
 	const uint8_t *filter = secret_bytes(r->filter);
 	size_t at = 0;
 
+	*ret_behind = 0;
 	while ((at = next_candidate(filter, p, at, len)) < len) {
 		size_t n = match_at(r, p + at, len - at, last);
 
@@ -217,24 +219,59 @@ scan(const struct redact *r, uint8_t *p, size_t len, bool last, bool *found)
 			return at;
 		if (n > 0) {
 			memset(p + at, '*', n);
-			*found = true;
+			*ret_behind = at + n;
 		}
 		at += n > 0 ? n : 1;
 	}
 	return len;
 }
 
+/* Whether a form of some secret may hold c. */
+static bool
+may_stand(const struct redact *r, uint8_t c)
+{
+	return (c > 0x20 && c < 0x7f) || (c == 0x20 && r->spaces) || (c >= 0x80 && r->wide);
+}
+
+/* Where the last word begins, from behind on. */
+static size_t
+last_word(const struct redact *r, struct span s, size_t behind)
+{
+	size_t most = redact_held_max(r), at = s.len;
+
+	while (at > behind && s.len - at < most && may_stand(r, s.p[at - 1]))
+		at--;
+	return at;
+}
+
+/* A whole word waits, whatever it is: if only the beginning of the secret waited, whoever makes an
+ * upstream echo a guess and then pause could read the secret off the clock, byte by byte. */
 size_t
 redact_scan(const struct redact *r, struct buf *b, bool last, bool *found)
 {
-	return r == NULL ? b->len : scan(r, b->data, b->len, last, found);
+	size_t sure, word, behind;
+
+	if (r == NULL)
+		return b->len;
+	sure = scan(r, b->data, b->len, last, &behind);
+	if (behind > 0)
+		*found = true;
+	if (last)
+		return sure;
+	word = last_word(r, buf_span(b), behind);
+	return word < sure ? word : sure;
 }
 
 void
 redact_blank(const struct redact *r, uint8_t *p, size_t len, bool *found)
 {
-	if (r != NULL)
-		(void)scan(r, p, len, true, found);
+	size_t behind;
+
+	if (r == NULL)
+		return;
+	(void)scan(r, p, len, true, &behind);
+	if (behind > 0)
+		*found = true;
 }
 
 bool
@@ -331,6 +368,10 @@ count_symbols(struct redact *r)
 	struct span s = secret_span(r->text);
 	bool ambiguous = memchr(s.p, '%', s.len) != NULL || memchr(s.p, '\\', s.len) != NULL;
 
+	for (size_t i = 0; i < s.len; i++) {
+		r->spaces = r->spaces || s.p[i] == 0x20;
+		r->wide = r->wide || s.p[i] >= 0x80;
+	}
 	r->counts[FORM_TEXT] = s.len;
 	r->counts[FORM_TEXT_RAW] = ambiguous ? s.len : 0;
 	r->counts[FORM_HEX] = 2 * s.len;

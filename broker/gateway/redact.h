@@ -28,11 +28,11 @@ enum err redact_new(struct span secret, struct redact **ret_r) NODISCARD;
 void redact_free(struct redact *r);
 
 /* Blanks matches in b->data[0..len) with '*', in place, and says how many bytes from the front may
- * go out now: all but what could still become a match (at most redact_held_max() bytes, none in
- * most texts). Give the held bytes again, in front of the new ones, in the next call; bytes that
- * may go out are better taken away first, for they would be looked at again. last: nothing more
- * comes, everything may go out. However a stream is split, the same bytes are blanked.
- * *found: set when there was a match, else left as it is. */
+ * go out now: all but the last word, visible bytes that something may still follow (at most
+ * redact_held_max(); which, does not hang on the secret). Give the held bytes again, in front of
+ * the new ones, in the next call; bytes that may go out are better taken away first, for they would
+ * be looked at again. last: nothing more comes, everything may go out. However a stream is split,
+ * the same bytes are blanked. *found: set when there was a match, else left as it is. */
 size_t redact_scan(const struct redact *r, struct buf *b, bool last, bool *found);
 /* The same for what is whole: header values, status lines, a head. */
 bool redact_found(const struct redact *r, struct span s);

@@ -166,6 +166,7 @@ class Upstream:
     def _serve(self, raw, number):
         try:
             raw.settimeout(60)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each send() as a piece of its own, at once
             sock = self.ctx.wrap_socket(raw, server_side=True)
         except (OSError, ssl.SSLError):
             raw.close()
