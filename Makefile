@@ -235,6 +235,10 @@ torture: $(TORTURE) ## the Nth allocation and the Nth system call fail, for each
 check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)
 
+.PHONY: containers
+containers: all ## the image, the broker's Compose project and the quickstart on a Docker engine of its own (as root)
+	@$(BLACKBOX) tests/containers/run.py $(wildcard tests/containers/test_*.py)
+
 .PHONY: suites
 suites: longer attack fault rooted clients ## the longer suites that CI runs
 

@@ -6,7 +6,8 @@ set -eu
 build="gcc make pkg-config libc6-dev libssl-dev libsodium-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
  libsqlite3-dev libyaml-dev libc-ares-dev libseccomp-dev zlib1g-dev libzstd-dev"
 test="$build python3 openssl perl curl procps util-linux binutils ca-certificates"
-ci="$test python3-jsonschema clang clang-format clang-tidy cppcheck llvm libclang-rt-dev valgrind strace nginx-light chromium nodejs npm mandoc iproute2 zsh fish"
+ci="$test python3-jsonschema clang clang-format clang-tidy cppcheck llvm libclang-rt-dev valgrind strace nginx-light chromium nodejs npm mandoc iproute2 zsh fish
+ docker.io debootstrap iptables xz-utils"
 
 bench="$test nginx-light haproxy caddy iproute2"
 
