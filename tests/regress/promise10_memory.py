@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import broker, memory, pki, shim, stage, tap, upstream, workload  # noqa: E402
+from harness import broker, memory, pki, sameuid, shim, stage, tap, upstream, workload  # noqa: E402
 
 FIXED = "sk-ant-api03-"
 PASSPHRASE = "".join(random.choices(string.ascii_lowercase + string.digits, k=40))
@@ -117,32 +117,6 @@ def heap(t):
         up.close()
 
 
-SHIM_PROBE = """
-import ctypes, os, sys
-pid = int(sys.argv[1])
-libc = ctypes.CDLL(None, use_errno=True)
-can = []
-for name in ("mem", "maps", "environ", "auxv"):
-    try:
-        open(f"/proc/{pid}/{name}", "rb").read(1)
-        can.append(name)
-    except OSError:
-        pass
-try:
-    os.listdir(f"/proc/{pid}/fd")
-    can.append("fd")
-except OSError:
-    pass
-if libc.ptrace(0x4206, pid, None, None) == 0:
-    can.append("ptrace")
-here = ctypes.create_string_buffer(16)
-local, remote = (ctypes.c_ulong * 2)(ctypes.addressof(here), 16), (ctypes.c_ulong * 2)(0x400000, 16)
-if libc.process_vm_readv(pid, local, 1, remote, 1, 0) >= 0 or ctypes.get_errno() == 14:
-    can.append("process_vm_readv")
-print(os.getuid(), can)
-"""
-
-
 def own_child(t):
     """The one process that will try: the agent itself, a child of the shim with its uid."""
     with stage.Stage() as st:
@@ -150,9 +124,11 @@ def own_child(t):
         if os.geteuid() == 0 and not st.b.prefix:
             t.skip("the command can read nothing of its shim", "it is root like its shim")
             return
-        code, out, err = shim.run(enroll, "/usr/bin/python3", "-c", "import os, sys\nsys.argv = ['x', str(os.getppid())]\n" + SHIM_PROBE, prefix=st.b.prefix)
-        uid = broker.ONE_UID if st.b.prefix else os.getuid()
-        t.is_((code, out), (0, f"{uid} []\n"), "the command can read nothing of its shim")
+        script = f"import os, sys\nsys.argv = ['x', str(os.getppid())]\n{sameuid.PROBE}"
+        code, out, err = shim.run(enroll, "/usr/bin/python3", "-c", script, prefix=st.b.prefix)
+        uid, found = out.split(" ", 1)
+        can = [names for pid, names in json.loads(found).items() if "of" not in pid]
+        t.is_((code, int(uid), can), (0, broker.ONE_UID if st.b.prefix else os.getuid(), [[]]), "the command can read nothing of its shim")
         with shim.Shim(enroll, prefix=st.b.prefix) as s:
             with open(f"/proc/{s.proc.pid}/limits") as f:
                 core = next(line for line in f if line.startswith("Max core file size")).split()
