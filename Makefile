@@ -231,6 +231,12 @@ TORTURE  := $(patsubst tests/torture/%.c,$(BUILD)/torture/%,$(wildcard tests/tor
 torture: $(TORTURE) ## the Nth allocation and the Nth system call fail, for each N, on the main paths
 	@prove -Q -j2 --exec '' $(TORTURE) :: $(TORTURE_RUNS)
 
+# Of the mutants at most this many, chosen by MUTATE_SEED; 0: all.
+MUTATE_MAX ?= 0
+.PHONY: mutate
+mutate: all $(UNIT) $(TORTURE) $(BUILD)/tests/tool_gateway ## each security check is taken out once, and the test named for it must fail
+	@tools/mutate.py $(BUILD) 2 $(MUTATE_MAX) "$(MUTATE_SEED)"
+
 .PHONY: check
 check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)

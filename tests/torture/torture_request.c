@@ -180,6 +180,24 @@ check_response(enum err e)
 		torture_wrong("nobody was told of the echo");
 }
 
+/* A key at the front of what grows: each block that is left is wiped. */
+static enum err
+run_grow(void)
+{
+	enum err e = buf_append_str(&out, KEY);
+
+	for (int i = 0; i < 300 && e == ERR_OK; i++)
+		e = buf_append_str(&out, "0123456789");
+	return e;
+}
+
+static void
+check_grow(enum err e)
+{
+	if (e == ERR_OK && out.len != strlen(KEY) + 3000)
+		torture_wrong("bytes are missing");
+}
+
 /* ---- links ---- */
 
 static struct loop *loop;
@@ -319,6 +337,7 @@ static const struct torture_path paths[] = {
 	    false },
 	{ "blank a key in a response", KEY, set_up_response, run_response, check_response,
 	    tear_down_request, false },
+	{ "grow behind a key", KEY, nothing, run_grow, check_grow, tear_down_request, false },
 	{ "a link", NULL, set_up_link, run_link, check_link, tear_down_link, false },
 	{ "log a line", NULL, nothing, run_log, check_nothing, nothing, true },
 };

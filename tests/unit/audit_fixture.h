@@ -150,6 +150,16 @@ segment_store(const struct fixture *f, uint32_t n, struct span s)
 	sys_close(fd);
 }
 
+static inline void
+segment_rename(const struct fixture *f, uint32_t from, uint32_t to)
+{
+	char old[128], new[128];
+
+	segment_path(f, from, old);
+	segment_path(f, to, new);
+	must(sys_rename(old, new) == 0);
+}
+
 static inline bool
 holds(const struct buf *b, const char *text)
 {

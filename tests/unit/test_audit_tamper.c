@@ -201,7 +201,7 @@ test_segments(void)
 	segment_load(&f, 3, &s3);
 	segment_load(&other, 2, &foreign);
 	r = verify_all(&f, NULL);
-	ok(r.bad_line == 0 && r.proven_seq == r.last_seq, "segments: as they are");
+	ok(r.bad_line == 0 && r.proven_seq == r.last_seq, "segments");
 	segment_store(&f, 2, SPAN_NONE);
 	r = verify_all(&f, NULL);
 	ok(r.bad_segment == 3 && r.bad_line == 1, "segments: an emptied one: %s", r.why);
@@ -217,6 +217,10 @@ test_segments(void)
 	r = verify_all(&f, NULL);
 	ok(r.bad_segment == 2 && r.bad_line > 1, "segments: half of one: %s", r.why);
 	segment_store(&f, 2, buf_span(&s2));
+	segment_rename(&f, 3, 4);
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 4 && r.bad_line == 1, "segments: under another number: %s", r.why);
+	segment_rename(&f, 4, 3);
 	segment_store(&f, 1, SPAN_NONE);
 	r = verify_all(&f, NULL);
 	ok(r.bad_line == 0 && r.first_seq > 1 && r.segments_removed,

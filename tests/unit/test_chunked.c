@@ -58,6 +58,8 @@ static const struct row rows[] = {
 	{ "bare CR in an extension", BYTES("5;a\rb\r\nhello\r\n"), ERR_SYNTAX, NULL, 0, false },
 	{ "NUL in an extension", BYTES("5;a\0b\r\nhello\r\n"), ERR_SYNTAX, NULL, 0, false },
 	{ "body too long", BYTES("5\r\nhello!\r\n"), ERR_SYNTAX, NULL, 0, false },
+	{ "another byte for the CR behind it", BYTES("5\r\nhello!\n0\r\n\r\n"), ERR_SYNTAX, NULL, 0,
+	    false },
 	{ "no CR behind the body", BYTES("5\r\nhello\n0\r\n\r\n"), ERR_SYNTAX, NULL, 0, false },
 	{ "no LF behind the body", BYTES("5\r\nhello\r0\r\n\r\n"), ERR_SYNTAX, NULL, 0, false },
 	{ "nothing behind the body", BYTES("5\r\nhello0\r\n\r\n"), ERR_SYNTAX, NULL, 0, false },

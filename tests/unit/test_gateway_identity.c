@@ -83,6 +83,8 @@ static const struct {
 	{ "clientAuth alone", { .eku = "clientAuth" }, "extended_key_usage" },
 	{ "serverAuth alone", { .eku = "serverAuth" }, "extended_key_usage" },
 	{ "codeSigning", { .eku = "codeSigning" }, "extended_key_usage" },
+	{ "serverAuth and another", { .eku = "serverAuth,codeSigning" }, "extended_key_usage" },
+	{ "clientAuth and another", { .eku = "clientAuth,codeSigning" }, "extended_key_usage" },
 	{ "any", { .eku = "anyExtendedKeyUsage" }, "extended_key_usage" },
 	{ "both and any", { .eku = "clientAuth,serverAuth,anyExtendedKeyUsage" },
 	    "extended_key_usage" },

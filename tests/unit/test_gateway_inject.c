@@ -9,7 +9,7 @@
 static char anthropic_header[] = "x-api-key", anthropic_value[] = "{credential}";
 static char bearer_header[] = "Authorization", bearer_value[] = "Bearer {credential}";
 static char basic_user[] = "x-access-token", query_name[] = "api_key", empty[] = "";
-static char strip_one[] = "x-corp-secret";
+static char strip_one[] = "x-corp-pass";
 
 static const struct upstream header_up = { .host = "api.anthropic.com",
 	.port = 443,
@@ -75,8 +75,8 @@ is_head(const struct upstream *up, const char *request, const char *want, const 
 static const char *const removed[] = { "Authorization", "AUTHORIZATION", "authorization",
 	"x-api-key", "X-Api-Key", "X_API_KEY", "x_api-key", "api-key", "API_KEY", "Cookie",
 	"x-subscription-token", "X_Subscription_Token", "X-Goog-Api-Key", "Proxy-Authorization",
-	"Proxy_Authorization", "X-Auth-Token", "Private-Token", "PRIVATE_TOKEN", "X-Corp-Secret",
-	"x_corp_secret", "X-Amz-Security-Token", "X-HTTP-Method-Override", "X_HTTP_METHOD_OVERRIDE",
+	"Proxy_Authorization", "X-Auth-Token", "Private-Token", "PRIVATE_TOKEN", "X-Corp-Pass",
+	"x_corp_pass", "X-Amz-Security-Token", "X-HTTP-Method-Override", "X_HTTP_METHOD_OVERRIDE",
 	"X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Original-Path",
 	"X_Envoy-Original-Path", "X-HTTP-Host-Override", "X-Rewrite-URL", "Forwarded",
 	"X-Forwarded-For", "X_Forwarded_Host", "x-forwarded-anything", "Sidekey-Ticket",

@@ -85,6 +85,34 @@ test_bad_csr(void)
 	    "does not use up the enrollment");
 }
 
+/* A ticket lives for seconds: what it was given for is looked at again when it is used. */
+static void
+test_since_the_ticket(void)
+{
+	AUTO(buf_wipe) struct buf args = BUF_MAX(256);
+	struct wire_writer w = wire_write(&args);
+	struct enroll_new brief = { .workload = "brief", .ttl_s = 1 };
+	uint8_t key[ENROLL_KEY_LEN], ticket[TICKET_LEN], other[TICKET_LEN], serial[SERIAL_LEN];
+	struct rig_reply reply;
+
+	must(rig_workload("brief") == ERR_OK);
+	enroll_new_put(&w, &brief);
+	reply = rig_ask(&rig.cli, CK_ENROLL_NEW, buf_span(&args), -1);
+	must(reply.e == ERR_OK);
+	memcpy(key, wire_fixed(&reply.r, ENROLL_KEY_LEN).p, ENROLL_KEY_LEN);
+	must(rig_control("POST", "/v1/enroll", NULL, key_span(key), ticket, &deny) == ERR_OK);
+	rig.k->floor.base_ms += 2000;
+	is_control_denied("POST", "/v1/enroll", NULL, key_span(key), "enroll_refused");
+	is_err(rig_issue(EK_ENROLL, ticket, serial, &issued), ERR_DENIED,
+	    "an enrollment that has expired since");
+	rig_enroll("brief", serial);
+	must(rig_control("POST", "/v1/renew", serial, SPAN_NONE, ticket, &deny) == ERR_OK);
+	must(rig_control("DELETE", "/v1/self", serial, SPAN_NONE, other, &deny) == ERR_OK);
+	must(rig_ask(&rig.edge, EK_GIVE_BACK, span_of(other, sizeof other), -1).e == ERR_OK);
+	is_err(rig_issue(EK_RENEW, ticket, serial, &issued), ERR_DENIED,
+	    "an instance that has ended since is not renewed");
+}
+
 static uint32_t
 live(const char *workload)
 {
@@ -246,6 +274,7 @@ main(void)
 	test_routes();
 	test_single_use();
 	test_bad_csr();
+	test_since_the_ticket();
 	test_reusable();
 	test_renew();
 	test_give_back();
