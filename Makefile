@@ -45,6 +45,7 @@ LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljans
 LDFLAGS_sidekey-shim := -static-pie -Wl,-z,pack-relative-relocs
 
 # Nobody calls sanitize.o, so that the linker would leave it in the archive.
+LDFLAGS_tool_keeper := -Wl,--wrap=clock_wall_ms -Wl,--wrap=clock_wall_s $(BUILD)/obj/broker/proc/sanitize.o
 LDFLAGS_tool_gateway := -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_mono_us -Wl,--wrap=hosts_read $(BUILD)/obj/broker/proc/sanitize.o
 
 PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
@@ -158,7 +159,7 @@ longer: all ## the regress files that take longer: the shim in depth, crashes un
 	@$(BLACKBOX) prove -Q --exec '' $(LONGER)
 
 .PHONY: attack
-attack: all $(BUILD)/tests/tool_probe ## the attack tables against the built programs
+attack: all $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## the attack tables against the built programs
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(ATTACK)
 
 .PHONY: fault
@@ -171,7 +172,7 @@ clients: all ## real clients from npm behind the shim
 	@$(BLACKBOX) prove -Q --exec '' $(CLIENTS)
 
 .PHONY: rooted
-rooted: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe ## regress and attack again, started as root with a uid for each role
+rooted: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## regress and attack again, started as root with a uid for each role
 	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS) $(ATTACK)
 
 SANITIZE := -g -O1 -fno-omit-frame-pointer -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -DSIDEKEY_SANITIZE

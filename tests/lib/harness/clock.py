@@ -41,3 +41,20 @@ class Clock:
                 if answers:
                     raise
                 return
+
+
+class Wall:
+    """A broker whose keeper reads a wall clock that the test sets (tests/lib/tool_keeper.c); its folder holds the programs for Broker(programs=...)."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="sidekey-wall-")
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
+        shutil.copytree(broker.BIN, self.dir, dirs_exist_ok=True)
+        shutil.copy(os.path.join(os.path.dirname(broker.BUILT), "tests/tool_keeper"), f"{self.dir}/sidekey-keeper")
+        os.chmod(self.dir, 0o755)
+        self.fd = os.open(f"{self.dir}/wall", os.O_RDWR | os.O_CREAT, 0o644)
+        self.set(0)
+
+    def set(self, seconds):
+        """That far from the true time, forward or back."""
+        os.pwrite(self.fd, struct.pack("<q", int(seconds * 1000)), 0)
