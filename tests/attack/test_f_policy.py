@@ -220,7 +220,7 @@ def clocks(t):
             s.up.clear()
             again = status(s.w)
             t.ok(again[0] in (401, 403) and not s.up.requests, f"clock: {name}: no certificate comes back to life", again)
-            t.is_(workload.Workload(short, enroll=False).enroll().status, 401, f"clock: {name}: no enrollment comes back to life")
+            t.is_(workload.Workload(short, enroll=False).enroll().status, 403, f"clock: {name}: no enrollment comes back to life")
         wall.set(0)
         s.b.stop()
         s.b.start(ready=False)
