@@ -201,6 +201,7 @@ main(int argc, char **argv)
 	k->started_s = clock_wall_s();
 	k->settings.landlock = child_has_landlock(c);
 	(void)floor_init(&k->floor, 0, clock_wall_ms(), clock_mono_ms());
+	tick_init(k);
 	open_store(k);
 	unseal_at_start(k, kek);
 	serve(c, k);

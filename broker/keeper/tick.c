@@ -92,12 +92,17 @@ each_turn(void *arg)
 }
 
 void
-tick_start(struct keeper *k)
+tick_init(struct keeper *k)
 {
 	k->tick.fn = on_tick;
 	k->lazy_sync.fn = on_lazy_sync;
 	k->retry.fn = keeper_retry_audit;
 	k->tick.arg = k->lazy_sync.arg = k->retry.arg = k;
+}
+
+void
+tick_start(struct keeper *k)
+{
 	loop_each_turn(k->loop, each_turn, k);
 	if (loop_timer(k->loop, &k->tick, loop_now_ms(k->loop) + TICK_MS) != ERR_OK)
 		log_fatal("no memory for a timer");

@@ -10,6 +10,8 @@
 
 #include "broker/keeper/keeper.h"
 
+/* Before the store is opened: a disk that fails at that moment is tried again by a timer. */
+void tick_init(struct keeper *k);
 /* Timers and end-of-turn work; once, before the loop runs. */
 void tick_start(struct keeper *k);
 

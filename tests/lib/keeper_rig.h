@@ -151,6 +151,7 @@ rig_keeper(void)
 	(void)snprintf(k->settings.gateway_address, sizeof k->settings.gateway_address, "unix:/g");
 	(void)floor_init(&k->floor, 0, clock_wall_ms(), clock_mono_ms());
 	must(kv_open(rig.state, &k->kv, why, sizeof why) == ERR_OK);
+	tick_init(k);
 	tick_start(k);
 	k->unseal.method = rig.sealed ? UNSEAL_PASSPHRASE : UNSEAL_KEY_FILE;
 	if (rig.sealed)

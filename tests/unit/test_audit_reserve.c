@@ -63,6 +63,7 @@ test_hole(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), second = BUF_MAX(MIB);
 	struct verify_result r;
 	struct span line;
+	char segment[128];
 
 	fixture_init(&f, 64 * MIB);
 	for (int i = 0; i < 2; i++) {
@@ -75,7 +76,11 @@ test_hole(void)
 	line = line_at(buf_span(&b), 7); /* header, 3, checkpoint, 2, this one, checkpoint */
 	memset(b.data + (line.p - b.data) + 20, 0, 60);
 	segment_store(&f, 1, buf_span(&b));
+	segment_path(&f, 1, segment);
+	must(truncate(segment, (off_t)(b.len + AUDIT_RESERVE_BYTES)) == 0);
 	is_err(fixture_open(&f, 4), ERR_OK, "a hole in front of a checkpoint: opens");
+	ok(file_size(&f, 1) == (off_t)b.len,
+	    "a hole in front of a checkpoint: the reserve that a kill left is given back");
 	segment_load(&f, 2, &second);
 	ok(holds(&second, AUDIT_EVENT_CUT), "a hole in front of a checkpoint: said");
 	fixture_shut(&f);

@@ -359,7 +359,7 @@ static const struct {
 	{ "the first copy, changed", 1, 12, '^', 13 },
 	{ "the first copy, the last line", 1, 13, '^', 14 },
 	{ "the first copy, no line of ours", 1, 12, 'x', 13 },
-	{ "the first copy, zeros", 1, 12, '0', 13 },
+	{ "the first copy, zeros, as a power cut leaves them", 1, 12, '0', 0 },
 	{ "the first copy, one gone", 1, 12, '-', 13 },
 	{ "the first copy, its last one gone", 1, 13, '-', 0 },
 	{ "a line more than is repeated", 1, 13, '+', 15 },
@@ -446,7 +446,16 @@ test_zeros(void)
 	damage(&edited, 11, '0', &b);
 	segment_store(&f, 1, buf_span(&b));
 	r = verify_all(&f, NULL);
-	ok(r.bad_segment == 1 && r.bad_line == 12, "zeros: not of these: %s", r.why);
+	ok(r.bad_line == 0, "zeros: a record that is repeated lost nothing: %s", r.why);
+	segment_load(&f, 2, &b);
+	damage(&b, 1, '^', &edited);
+	segment_store(&f, 2, buf_span(&edited));
+	r = verify_all(&f, NULL);
+	ok(r.bad_segment == 2 && r.bad_line == 2, "zeros: its repetition is proven: %s", r.why);
+	damage(&b, 2, '-', &edited);
+	segment_store(&f, 2, buf_span(&edited));
+	r = verify_all(&f, NULL);
+	ok(r.bad_line != 0, "zeros: and so is what says that one was lost: %s", r.why);
 }
 
 static const struct {

@@ -169,7 +169,9 @@ resume(struct audit *a, const struct audit_tail *t, int64_t now_s)
 	enum err e = ERR_OK;
 
 	a->durable = t->base;
-	if (!ended_clean(a, t) || audit_segments_continue(&a->segments) != ERR_OK)
+	/* Opened in any case: the next one gives back the reserve that a kill left in it. */
+	if ((a->segments.newest > 0 && audit_segments_continue(&a->segments) != ERR_OK) ||
+	    !ended_clean(a, t))
 		a->failing = true; /* until the new segment is there */
 	e = buf_append_span(&a->pending, buf_span(&t->lines));
 	if (e == ERR_OK && t->lost > 0)

@@ -54,15 +54,6 @@ repeat_clear(struct repeat *r)
 	r->at = 0;
 }
 
-/* Where zeros stood, the keeper says that it found a cut end. */
-static bool
-is_repeated(struct span old, const struct audit_line *l, struct span line)
-{
-	if (old.len == 0)
-		return span_eq_str(l->event, AUDIT_EVENT_CUT);
-	return span_eq(old, line);
-}
-
 void
 repeat_meet(struct repeat *r, const struct audit_line *l, struct span line)
 {
@@ -74,7 +65,9 @@ repeat_meet(struct repeat *r, const struct audit_line *l, struct span line)
 	h = held_at(&r->lines, r->at, &old);
 	must(h.seq == l->seq);
 	r->at += sizeof(h) + h.len;
-	if (r->differs || is_repeated(old, l, line))
+	/* Zeros: the sync of what stood there failed or never came, and a power cut took it. What
+	 * counts is the record that stands here, which is that one, or says that it was lost. */
+	if (r->differs || old.len == 0 || span_eq(old, line))
 		return;
 	r->differs = true;
 	r->other = h;
@@ -86,8 +79,7 @@ repeat_differs(const struct repeat *r, struct held *ret_h)
 	if (!r->differs)
 		return NULL;
 	*ret_h = r->other;
-	return r->other.len == 0 ? "zeros, and no record says that a crash left them"
-				 : "the next segment repeats the record otherwise";
+	return "the next segment repeats the record otherwise";
 }
 
 const char *

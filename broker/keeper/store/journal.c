@@ -1,6 +1,7 @@
 #include "broker/keeper/store/journal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +194,32 @@ journal_create(const char *path, struct journal **ret_j)
 	return ERR_OK;
 }
 
+/*
+ * What the page cache holds of the write-ahead log proves nothing: when its last sync failed, the
+ * kernel took the pages for clean, and a power cut would take back what the audit log is about to
+ * call done. So all of it is written again, and its name synced, which SQLite does unchecked.
+ */
+static enum err
+settle_wal(const char *path)
+{
+	AUTO(sys_closep) int fd = -1;
+	uint8_t block[16 << 10];
+	char name[PATH_MAX];
+	off_t at = 0;
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "%s-wal", path);
+	fd = sys_open(name, O_RDWR, 0);
+	if (fd < 0)
+		return errno == ENOENT ? ERR_OK : ERR_IO;
+	while ((n = sys_pread(fd, block, sizeof(block), at)) > 0) {
+		if (sys_pwrite_all(fd, block, (size_t)n, at) != ERR_OK)
+			return ERR_IO;
+		at += n;
+	}
+	return n == 0 && sys_fsync(fd) == 0 ? sys_sync_folder(path) : ERR_IO;
+}
+
 enum err
 journal_open(const char *path, struct journal **ret_j)
 {
@@ -211,6 +238,8 @@ journal_open(const char *path, struct journal **ret_j)
 		e = run(j, "PRAGMA synchronous = FULL");
 	if (e == ERR_OK)
 		e = pragma_is(j, "PRAGMA synchronous", "2", ERR_IO);
+	if (e == ERR_OK)
+		e = settle_wal(path);
 	if (e == ERR_OK)
 		e = prepare(j);
 	if (e != ERR_OK)

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from . import broker, oracle, stage, workload
+from . import broker, disk, oracle, stage, workload
 
 STILL = {f"still-{i}": f"value-of-still-{i}-0123456789" for i in range(3)}
 OLD, NEW = "the-old-value-0123456789", "the-new-value-9876543210"
@@ -21,6 +21,9 @@ def ended(pid):
 
 def power_off(b):
     """All of the broker's processes end at once, without a word."""
+    if b.proc.poll() is not None:
+        b.stop()
+        return
     os.kill(b.proc.pid, signal.SIGSTOP)  # so that it starts none that is not listed
     pids = [b.proc.pid] + [p for ps in b.pids().values() for p in ps]
     for pid in pids:
@@ -30,12 +33,15 @@ def power_off(b):
     broker.wait_for(lambda: all(map(ended, pids)), "the end of all processes")
 
 
+LOG = "audit: {size: 1MiB}\n"  # so that segments are short
+
+
 class Scene(stage.Stage):
     """A broker on a Disk, with what the deeds need; again() puts it back to how it was made."""
 
-    def __init__(self, d, yaml=""):
-        super().__init__(disk=d, yaml=yaml)
-        self.disk = d
+    def __init__(self, yaml=LOG):
+        self.disk = disk.Disk()
+        super().__init__(disk=self.disk, yaml=yaml)
         for name, value in STILL.items():
             self.b.secret(name, value)
         self.b.secret("moving", OLD)
@@ -69,6 +75,16 @@ class Scene(stage.Stage):
 
     def serving(self):
         broker.wait_for(lambda: oracle.alive(self.b, self.w.conf["gateway"], self.w.ca) == "", "the gateway to serve", 20)
+
+    def fill(self):
+        """Until the newest segment has room for a few more lines, behind so many that the oldest must go."""
+        self.again()
+        while self.newest() < 9 or self.filled() < 123_000:
+            if self.ask(tail="/" + "x" * 1500) != 200:  # its share of the log is used up
+                self.b.stop()
+                self.b.start()
+                self.serving()
+        self.keep()
 
     def newest(self):
         """The number of the log's newest segment."""
@@ -183,8 +199,9 @@ class Redeem(Deed):
 
     def wrong(self, s, told):
         if told:
-            if s.ask(self.w) != 200:
-                return "the certificate that was given out does not work"
+            status = s.ask(self.w)
+            if status != 200:
+                return f"the certificate that was given out does not work: {status}"
         else:
             s.redeem()  # what was not told may have been done
         status, _ = s.redeem()

@@ -41,8 +41,10 @@ class Kill:
 
 
 class Fail:
-    def __init__(self, code=errno.EIO):
-        self.code = code
+    """With a generator, a sync that fails has written some of what it should, and the kernel takes the rest for clean."""
+
+    def __init__(self, code=errno.EIO, rng=None):
+        self.code, self.rng = code, rng
 
 
 class Short:
@@ -244,8 +246,8 @@ class Disk:
             raise OSError(errno.ENOENT, "")
         return self.nodes[folder.names[name]]
 
-    def change(self, kind, name, req, size, fn):
-        """fn() makes the change, unless the plan has something else in mind."""
+    def change(self, kind, node, name, req, size, fn):
+        """fn() makes the change of a node, unless the plan has something else in mind."""
         if self.plan is None:
             return fn()
         op = Op(len(self.ops) + 1, kind, name, req.pid, size)
@@ -270,6 +272,8 @@ class Disk:
             return said
         if isinstance(action, Short):
             return fn()
+        if action.rng and kind == "sync":
+            node.lose_some(action.rng)
         raise OSError(action.code, "")
 
     def name_of(self, node):
@@ -340,7 +344,7 @@ def on_setattr(disk, node, req):
     node.uid = uid if valid & FATTR_UID else node.uid
     node.gid = gid if valid & FATTR_GID else node.gid
     if valid & FATTR_SIZE:
-        disk.change("truncate", disk.name_of(node), req, size, lambda: node.truncate(size) or b"")
+        disk.change("truncate", node, disk.name_of(node), req, size, lambda: node.truncate(size) or b"")
     return attr_out(node)
 
 
@@ -351,13 +355,13 @@ def on_create(disk, folder, req):
     def create():
         node = disk.make(folder, name, stat.S_IFREG | (stat.S_IMODE(mode) & ~umask), req)
         return entry(node) + OPENED
-    return disk.change("create", name, req, 0, create)
+    return disk.change("create", folder, name, req, 0, create)
 
 
 def on_mkdir(disk, folder, req):
     mode, umask = struct.unpack_from("<II", req.body)
     name = name_in(req.body, 8)
-    return disk.change("create", name, req, 0, lambda: entry(disk.make(folder, name, stat.S_IFDIR | (stat.S_IMODE(mode) & ~umask), req)))
+    return disk.change("create", folder, name, req, 0, lambda: entry(disk.make(folder, name, stat.S_IFDIR | (stat.S_IMODE(mode) & ~umask), req)))
 
 
 def on_unlink(disk, folder, req):
@@ -365,7 +369,7 @@ def on_unlink(disk, folder, req):
     node = disk.child(folder, name)
     if req.opcode == RMDIR and node.names:
         raise OSError(errno.ENOTEMPTY, "")
-    return disk.change("unlink", name, req, 0, lambda: disk.rename(folder, {name: None}) or b"")
+    return disk.change("unlink", folder, name, req, 0, lambda: disk.rename(folder, {name: None}) or b"")
 
 
 def on_rename(disk, folder, req):
@@ -374,7 +378,7 @@ def on_rename(disk, folder, req):
         raise OSError(errno.EXDEV, "")
     old, new = (part.decode() for part in req.body[start:].split(b"\0")[:2])
     node = disk.child(folder, old)
-    return disk.change("rename", f"{old} to {new}", req, 0, lambda: disk.rename(folder, {old: None, new: node.number}) or b"")
+    return disk.change("rename", folder, f"{old} to {new}", req, 0, lambda: disk.rename(folder, {old: None, new: node.number}) or b"")
 
 
 def on_read(disk, node, req):
@@ -393,11 +397,11 @@ def on_write(disk, node, req):
             raise OSError(errno.ENOSPC, "")
         node.write(at, data[:count])
         return struct.pack("<II", count, 0)
-    return disk.change("write", disk.name_of(node), req, size, write)
+    return disk.change("write", node, disk.name_of(node), req, size, write)
 
 
 def on_fsync(disk, node, req):
-    return disk.change("sync", disk.name_of(node), req, 0, lambda: node.sync() or b"")
+    return disk.change("sync", node, disk.name_of(node), req, 0, lambda: node.sync() or b"")
 
 
 def on_fsyncdir(disk, folder, req):
@@ -407,7 +411,7 @@ def on_fsyncdir(disk, folder, req):
                 rename_in(folder.durable_names, change)
         disk.journal = [(of, change) for of, change in disk.journal if of is not folder]
         return b""
-    return disk.change("syncdir", disk.name_of(folder), req, 0, sync)
+    return disk.change("syncdir", folder, disk.name_of(folder), req, 0, sync)
 
 
 def on_readdir(disk, folder, req):
