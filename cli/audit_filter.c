@@ -89,8 +89,16 @@ print_word(const char *label, const char *word)
 	if (word[0] == '\0')
 		return;
 	(void)printf(" %s", label);
-	for (const unsigned char *p = (const unsigned char *)word; *p != '\0'; p++)
-		(void)putchar(*p < 0x20 || *p == 0x7f ? '?' : *p);
+	for (struct span rest = span_str(word); rest.len > 0;) {
+		uint32_t code = 0;
+		size_t len = text_char(rest, &code), used = len == 0 ? 1 : len;
+
+		if (len == 0 || text_is_treacherous(code))
+			(void)putchar('?');
+		else
+			(void)fwrite(rest.p, 1, len, stdout);
+		rest = span_of(rest.p + used, rest.len - used);
+	}
 }
 
 static void

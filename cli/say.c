@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "common/text.h"
 
 #define LINE_MAX_SAID 4096 /* bytes; the rest of a longer message is cut */
 
@@ -15,9 +16,7 @@ say_line(const char *mark, const char *fmt, va_list ap)
 
 	if (n < 0)
 		return;
-	for (unsigned char *p = (unsigned char *)line; *p != '\0'; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	text_tame(line);
 	(void)fflush(stdout); /* so that news and data come in the order they were made */
 	(void)fprintf(stderr, "sidekey: %s%s\n", mark, line);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/sys.h"
+#include "common/text.h"
 
 static const char *log_program = "sidekey";
 static enum log_level log_level_max = LOG_LEVEL_INFO;
@@ -23,24 +24,40 @@ log_init(const char *program, enum log_level level)
 	log_level_max = level;
 }
 
-/* A control byte would let a client write lines of its own, or drive the reader's terminal. */
+/* A control would let a client write lines of its own, or drive the reader's terminal. */
+static bool
+is_plain(const char *in, size_t left, size_t *ret_len)
+{
+	uint32_t code = 0;
+
+	*ret_len = text_char(span_of(in, left), &code);
+	if (*ret_len > 0)
+		return code != '\\' && !text_is_treacherous(code);
+	*ret_len = 1;
+	return false;
+}
+
 static size_t
 escape(const char *in, size_t len, char *out, size_t size)
 {
 	static const char digit[] = "0123456789abcdef";
-	size_t n = 0;
+	size_t n = 0, used;
 
-	for (size_t i = 0; i < len && n + 4 < size; i++) {
-		unsigned char c = (unsigned char)in[i];
+	for (size_t i = 0; i < len && n + 16 < size; i += used) {
+		bool plain = is_plain(in + i, len - i, &used);
 
-		if (c >= 0x20 && c != 0x7f && c != '\\') {
-			out[n++] = (char)c;
-			continue;
+		for (size_t k = i; k < i + used; k++) {
+			unsigned char c = (unsigned char)in[k];
+
+			if (plain) {
+				out[n++] = (char)c;
+				continue;
+			}
+			out[n++] = '\\';
+			out[n++] = 'x';
+			out[n++] = digit[c >> 4];
+			out[n++] = digit[c & 15];
 		}
-		out[n++] = '\\';
-		out[n++] = 'x';
-		out[n++] = digit[c >> 4];
-		out[n++] = digit[c & 15];
 	}
 	return n;
 }

@@ -280,3 +280,56 @@ text_untime(struct span s, int64_t *ret_wall_s)
 	*ret_wall_s = (int64_t)t;
 	return ERR_OK;
 }
+
+size_t
+text_char(struct span s, uint32_t *ret_code)
+{
+	const uint8_t *p = s.p;
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t len = s.len == 0			    ? 0
+		     : p[0] < 0x80		    ? 1
+		     : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
+		     : p[0] >= 0xe0 && p[0] <= 0xef ? 3
+		     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+						    : 0;
+	uint32_t code;
+
+	if (len == 0 || len > s.len)
+		return 0;
+	code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	*ret_code = code;
+	return len;
+}
+
+bool
+text_is_treacherous(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+	       code == 0xfeff;
+}
+
+void
+text_tame(char *text)
+{
+	uint8_t *p = (uint8_t *)text, *end = p + strlen(text);
+
+	while (p < end) {
+		uint32_t code = 0;
+		size_t len = text_char(span_of(p, (size_t)(end - p)), &code);
+
+		if (len == 0 || text_is_treacherous(code)) {
+			len = len == 0 ? 1 : len;
+			for (size_t i = 0; i < len; i++)
+				p[i] = '?';
+		}
+		p += len;
+	}
+}

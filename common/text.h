@@ -40,4 +40,11 @@ enum err text_unbase64(
 void text_time(int64_t wall_s, char dst[TEXT_TIME_SIZE]);
 enum err text_untime(struct span s, int64_t *ret_wall_s) NODISCARD;
 
+/* RFC 3629: the length of the character that s begins with, 0 if there is none. */
+size_t text_char(struct span s, uint32_t *ret_code);
+/* Drives a terminal, or hides in a text: C0, C1, line separators, direction and zero width. */
+bool text_is_treacherous(uint32_t code);
+/* What people are shown: '?' for each byte of such a character, and for what is no UTF-8. */
+void text_tame(char *text);
+
 #endif

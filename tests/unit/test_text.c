@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -257,6 +258,33 @@ times_are_exact(void)
 	ok(strlen(text) == 20, "so is the end of time");
 }
 
+static void
+what_is_shown_drives_no_terminal(void)
+{
+	static const struct {
+		const char *in, *out;
+	} shown[] = { { "plain", "plain" }, { "\x1b[2J\r\n\x7f", "?[2J???" },
+		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91" },
+		{ "a\xc2\x9b"
+		  "2J",
+		    "a??2J" },
+		{ "\xe2\x80\xae"
+		  "gnp",
+		    "???gnp" },
+		{ "\x9b"
+		  "2J\xff\xc0\xaf",
+		    "?2J???" },
+		{ "\xe2\x82", "??" }, { "\xe2\x80\xa8\xef\xbb\xbf", "??????" } };
+
+	for (size_t i = 0; i < COUNT(shown); i++) {
+		char text[32];
+
+		(void)snprintf(text, sizeof(text), "%s", shown[i].in);
+		text_tame(text);
+		ok(strcmp(text, shown[i].out) == 0, "shown %zu", i);
+	}
+}
+
 int
 main(void)
 {
@@ -264,5 +292,6 @@ main(void)
 	hex_is_lower();
 	base64_is_canonical();
 	times_are_exact();
+	what_is_shown_drives_no_terminal();
 	return done();
 }

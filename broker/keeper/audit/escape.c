@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/text.h"
+
 #define MARK "\xe2\x80\xa6" /* U+2026 */
 #define MARK_LEN 3
 #define UNIT_MAX 6 /* bytes of one escape; a character has 4 */
@@ -23,46 +25,12 @@ escape_code(char out[UNIT_MAX], uint32_t code)
 	return UNIT_MAX;
 }
 
-/* RFC 3629: the length of the character at p, 0 if there is none. */
-static size_t
-decode(const uint8_t *p, size_t left, uint32_t *ret_code)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = p[0] < 0x80		    ? 1
-		     : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-		     : p[0] >= 0xe0 && p[0] <= 0xef ? 3
-		     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-						    : 0;
-	uint32_t code;
-
-	if (len == 0 || len > left)
-		return 0;
-	code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	*ret_code = code;
-	return len;
-}
-
-static bool
-is_treacherous(uint32_t code)
-{
-	return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
-	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
-	       code == 0xfeff;
-}
-
 /* One unit of output for what stands at p. */
 static size_t
 unit(const uint8_t *p, size_t left, char out[UNIT_MAX], size_t *ret_used)
 {
 	uint32_t code = 0;
-	size_t len = decode(p, left, &code);
+	size_t len = text_char(span_of(p, left), &code);
 
 	*ret_used = len == 0 ? 1 : len;
 	if (len == 0 || code == 0) /* many readers of JSON refuse \u0000, and with it the line */
@@ -72,7 +40,7 @@ unit(const uint8_t *p, size_t left, char out[UNIT_MAX], size_t *ret_used)
 		out[1] = (char)code;
 		return 2;
 	}
-	if (is_treacherous(code))
+	if (text_is_treacherous(code))
 		return escape_code(out, code);
 	memcpy(out, p, len);
 	return len;
