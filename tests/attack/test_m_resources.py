@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""Class M of the attacks: resources. Handshakes and heads that stop, floods, bombs, a reader of one byte a second, a bad reload, an end under load: others are served, and all comes back."""
+import concurrent.futures
+import json
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from harness import broker, oracle, rawtls, stage, tap, upstream  # noqa: E402
+
+LARGE = 4 << 20
+
+
+def handler(conn, req):
+    if req.target == "/large":
+        return upstream.reply(conn, 200, b"x" * LARGE)
+    if req.target.startswith("/slow"):
+        time.sleep(0.2)
+    return upstream.reply(conn, 200, {})
+
+
+def alive(s):
+    """Asked twice at most: the first answer may wait for what just came at once."""
+    return oracle.alive(s.b, s.w.conf["gateway"], s.w.ca) and oracle.alive(s.b, s.w.conf["gateway"], s.w.ca)
+
+
+def stalled(t, s):
+    """Connections that stop at each place of a handshake or a head."""
+    address, base = s.w.conf["gateway"], oracle.Baseline(s.b)
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    for what, first in (("nothing", b""), ("one byte", b"\x16"), ("half a record's header", hello[:3]), ("half a hello", hello + bytes(100)), ("a record of no length", b"\x16\x03\x01\x00\x00" * 10)):
+        socks = []
+        for _ in range(150):
+            sock = rawtls.dial(address)
+            try:
+                sock.sendall(first)
+            except OSError:
+                pass
+            socks.append(sock)
+        t.is_(alive(s), "", f"ALIVE beside 150 handshakes that stop behind {what}")
+        for sock in socks:
+            sock.close()
+    for what, head in (("a method", b"GE"), ("a target", b"GET /p/anthropic/v1/x"), ("a field", b"GET /p/anthropic/v1/x HTTP/1.1\r\nHost: localhost\r\nX-A"), ("all but the last line end", b"GET /p/anthropic/v1/x HTTP/1.1\r\nHost: localhost\r\n\r"), ("a chunk", b"POST /p/anthropic/v1/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf")):
+        conns = [s.w.connect() for _ in range(40)]
+        for c in conns:
+            c.send(head)
+        t.is_(alive(s), "", f"ALIVE beside 40 requests that stop in {what}")
+        for c in conns:
+            c.close()
+    t.is_(base.back(), "", "ALIVE: when they have gone all is back at the baseline")
+
+
+def bombs(t, s):
+    """Bodies of every control route that cost more to read than to send."""
+    deep, many = "[" * 30000 + "]" * 30000, "{" + ",".join(f'"k{i}":0' for i in range(6000)) + "}"
+    rows = {"30 000 deep": deep, "deep objects": '{"a":' * 9000, "6 000 keys": many, "one key 6 000 times": "{" + ",".join(['"csr":""'] * 6000) + "}", "a number of 60 000 digits": '{"csr":' + "9" * 60000 + "}", "a string of 60 000 escapes": '{"csr":"' + "\\u0041" * 10000 + '"}', "60 000 quotes": '"' * 60000, "PEM of 60 000": '{"csr":"-----BEGIN CERTIFICATE REQUEST-----' + "A" * 60000 + '"}'}
+    base = oracle.Baseline(s.b)
+    for what, body in rows.items():
+        begin = time.monotonic()
+        got = [s.w.ask("POST", "/v1/renew", ["Content-Type: application/json"], body, alpn="sidekey-control").status]
+        c = s.w.anonymous()
+        got.append(c.ask("POST", "/v1/enroll", ["Content-Type: application/json", f"Authorization: Bearer {s.w.conf['key']}"], body).status)
+        c.close()
+        t.ok(all(400 <= x < 500 for x in got) and time.monotonic() - begin < 2 * oracle.ALIVE_S, f"renew and enroll with {what}: refused at once", (got, time.monotonic() - begin))
+    t.is_(base.back(), "", "ALIVE: back at the baseline")
+
+
+def one_byte_a_second(t, s):
+    base = oracle.Baseline(s.b)
+    conns = [s.w.connect() for _ in range(20)]
+    for c in conns:
+        c.send("GET /p/anthropic/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for _ in range(3):
+        for c in conns:
+            c.sock.recv(1)
+        t.is_(alive(s), "", "ALIVE beside 20 downloads of 4 MiB that are read one byte a second")
+        time.sleep(1)
+    grown = base.grown() if not oracle.SANITIZED else ""
+    t.ok("KiB" not in grown, "which cost no more memory than their buffers", grown)
+    for c in conns:
+        c.close()
+    t.is_(base.back(), "", "ALIVE: back at the baseline")
+
+
+def bad_reload(t, s):
+    b = s.b
+    path = f"{b.conf}/policies/coder.yaml"
+    with open(path) as f:
+        good = f.read()
+    was = json.loads(b.cli("--json", "status").stdout).get("generation")
+    rows = {"no YAML": "{", "an unknown key": good + "frob: 1\n", "an unknown upstream": good.replace("anthropic", "nowhere"), "a key twice": good + "policy: other\n", "an alias bomb": "a: &a [x]\nb: *a\n", "100 deep": "[" * 100, "2 MiB": good + "# " + "x" * (2 << 20) + "\n", "NUL": good + "\0", "nothing at all": ""}
+    for what, text in rows.items():
+        with open(path, "w") as f:
+            f.write(text)
+        p = b.cli("reload", check=False)
+        t.ok(p.returncode != 0 and s.w.ask("GET", "/p/anthropic/v1/x").status == 200, f"a reload of {what}: refused, and the rules before it stay", p.stderr)
+    with open(path, "w") as f:
+        f.write(good)
+    b.reload()
+    t.is_((alive(s), s.w.ask("GET", "/p/anthropic/v1/x").status), ("", 200), f"and a good one is taken again, behind generation {was}")
+
+
+def drained(t, s):
+    """TERM during 1 000 requests: what was begun ends, whole; what comes later is turned away; nothing is half done."""
+    b, codes, stop = s.b, [], threading.Event()
+    s.up.clear()
+
+    def run(i):
+        for n in range(100):
+            try:
+                codes.append((f"/slow/{i}/{n}", s.w.ask("GET", f"/p/anthropic/slow/{i}/{n}").status))
+            except (OSError, EOFError, AttributeError):
+                codes.append((f"/slow/{i}/{n}", 0))
+            if stop.is_set():
+                return
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        for i in range(10):
+            pool.submit(run, i)
+        oracle.until(lambda: len(codes) > 50, 20)
+        begin = time.monotonic()
+        rc = b.stop()
+        took = time.monotonic() - begin
+        stop.set()
+    t.ok(rc == 0 and took < 12, "TERM under load: it ends by itself", (rc, took))
+    b.start()
+    oracle.until(lambda: alive(s) == "", 10)
+    done = {path for path, code in codes if code == 200}
+    seen = {r.target for r in s.up.requests}
+    rows = oracle.records(b)
+    allowed = {r["target"]: r["seq"] for r in rows if r["event"] == "decide" and r.get("decision") == "allow"}
+    finished = {r["of"] for r in rows if r["event"] == "finish"}
+    t.ok(len(done) > 40 and done <= seen, "what was answered was done", sorted(done - seen)[:5])
+    t.is_(sorted(seen - set(allowed)), [], "AUD: what reached the upstream is in the log")
+    t.is_([p for p, n in allowed.items() if p.startswith("/slow") and n not in finished], [], "AUD: each has its end")
+    t.is_(oracle.aud(b, event="keeper_start"), "", "the chain verifies")
+
+
+def main(t):
+    with stage.Stage(handler) as s:
+        s.w.ask("GET", "/p/anthropic/v1/x")
+        for part in (stalled, bombs, one_byte_a_second, bad_reload, drained):
+            part(t, s)
+        t.is_(oracle.can(stage.KEY, s.b), "", "CAN")
+
+
+tap.Tap().run(main)
