@@ -57,6 +57,53 @@ say_files(const struct stack *s, const char *verb)
 		    im->without_rules);
 }
 
+/* In the order in which Compose merges them: each overlay right behind its original. */
+static void
+say_next(const struct stack *s)
+{
+	AUTO(buf_wipe) struct buf line = BUF_MAX(STACK_NOTES_MAX);
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; i < s->file_count && e == ERR_OK; i++) {
+		e = buf_printf(&line, " -f %s", s->files[i].path);
+		for (uint32_t k = 0; k < s->im.out_count && e == ERR_OK; k++)
+			if (strcmp(s->im.outs[k].path, s->files[i].overlay) == 0)
+				e = buf_printf(&line, " -f %s", s->files[i].overlay);
+	}
+	if (s->im.out_path[0] != '\0' && e == ERR_OK)
+		e = buf_printf(&line, " --env-file %s", s->im.out_path);
+	if (e == ERR_OK)
+		cli_say(
+		    s->c, "next: docker compose%.*s up -d", (int)line.len, (const char *)line.data);
+	if (s->env_path[0] != '\0')
+		cli_say(s->c,
+		    "when it runs: rotate its keys, which were readable in every container "
+		    "(sidekey secret rotate NAME), and delete %s",
+		    s->env_path);
+}
+
+static enum cli_exit
+run(struct stack *s)
+{
+	bool apply = cli_given(s->c, "apply") != NULL;
+	enum cli_exit x;
+
+	if (cli_given(s->c, "rollback") != NULL)
+		return apply ? cli_fail(CLI_USAGE, "--apply or --rollback, not both")
+			     : stack_rollback(s);
+	x = plan(s);
+	if (x == CLI_OK)
+		x = stack_report(s);
+	if (x == CLI_OK && apply)
+		x = stack_apply(s);
+	if (x != CLI_OK)
+		return x;
+	say_files(s, apply ? "wrote" : "would write");
+	if (apply)
+		say_next(s);
+	return CLI_OK;
+}
+
 enum cli_exit
 cmd_import_compose(struct cli *c)
 {
@@ -74,11 +121,7 @@ cmd_import_compose(struct cli *c)
 	s->im.stack = true;
 	s->env_text = (struct buf)BUF_MAX(DOTENV_FILE_MAX + 1);
 	s->notes = (struct buf)BUF_MAX(STACK_NOTES_MAX);
-	x = plan(s);
-	if (x == CLI_OK)
-		x = stack_report(s);
-	if (x == CLI_OK)
-		say_files(s, "would write");
+	x = run(s);
 	stack_wipe(s);
 	return x;
 }

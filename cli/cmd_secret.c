@@ -144,26 +144,12 @@ static enum cli_exit
 reveal(struct cli *c, uint32_t version)
 {
 	AUTO(link_close) struct link l = LINK_NONE;
-	AUTO(buf_wipe) struct buf body = BUF_MAX(512);
-	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
+	AUTO(buf_wipe) struct buf value = BUF_MAX(SECRET_LEN_MAX);
 	enum cli_exit x = link_open(c, &l);
-	struct wire_writer w;
-	struct wire_reader r;
-	struct span value;
 
-	if (x != CLI_OK)
-		return x;
-	w = link_begin(&l, &body);
-	wire_put_str(&w, c->args[0]);
-	wire_put_u32(&w, version);
-	x = link_ask(&l, CK_SECRET_REVEAL, &w, &reply);
-	if (x != CLI_OK)
-		return x;
-	r = wire_read(buf_span(&reply.body));
-	value = wire_blob(&r, SECRET_LEN_MAX);
-	if (link_done(&r) != CLI_OK)
-		return CLI_FAILED;
-	return print_value(value);
+	if (x == CLI_OK)
+		x = link_reveal(&l, c->args[0], version, &value);
+	return x == CLI_OK ? print_value(buf_span(&value)) : x;
 }
 
 /* One version's row of the history. */

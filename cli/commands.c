@@ -57,6 +57,8 @@ const struct cli_command cli_commands[] = {
 		{ "config", 0, "FILE",
 		    "what docker compose config --format json printed elsewhere" },
 		{ "images", 0, "FILE", "what docker image inspect printed elsewhere" },
+		{ "apply", 0, NULL, "do what the plan says" },
+		{ "rollback", 0, NULL, "take an import back, with the keys as they are now" },
 		{ "force", 0, NULL, "replace files that exist, and rotate secrets that exist" } } },
 
 	{ "secret", "set", "NAME [@FILE]", "store a new secret, from a prompt, stdin or a file", 1,

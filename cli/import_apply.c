@@ -8,18 +8,11 @@
 #include "broker/ipc/body.h"
 #include "cli/admin.h"
 #include "cli/import.h"
+#include "cli/enroll_make.h"
 #include "cli/link.h"
+#include "cli/place.h"
 #include "common/secret.h"
 #include "common/sys.h"
-
-/* How far one object came. */
-enum stage { STAGE_NONE = 0, STAGE_WRITTEN, STAGE_DONE };
-
-struct placed { /* a file */
-	char path[PATH_MAX];
-	enum stage stage; /* WRITTEN: beside its place; DONE: in its place */
-	bool backed_up;	  /* the old one is beside it */
-};
 
 struct stored { /* a secret */
 	const char *name;
@@ -32,12 +25,14 @@ struct apply {
 	const struct cli *c;
 	struct import *im;
 	struct link link;
-	json_t *secrets, *workloads;		   /* what the broker has */
-	struct placed files[IMPORT_FILES_MAX + 1]; /* the last one is the file without keys */
-	uint32_t file_count;
+	json_t *secrets, *workloads; /* what the broker has */
+	struct place files[IMPORT_FILES_MAX + 1 + IMPORT_OUTS_MAX];
+	uint32_t config_count, file_count; /* those of the configuration come first */
+	bool config_written;
 	struct stored *stored;
 	uint32_t stored_count;
 	bool workload_added[IMPORT_WORKLOADS_MAX];
+	bool enrolled[IMPORT_WORKLOADS_MAX];
 	bool reloaded;
 };
 
@@ -80,6 +75,38 @@ check_workloads(const struct apply *a)
 	return CLI_OK;
 }
 
+/* A second import of a stack finds its keys in the store: the same values need no new version. */
+static enum cli_exit
+find_present(struct apply *a, struct import_item *it)
+{
+	AUTO(buf_wipe) struct buf now = BUF_MAX(SECRET_LEN_MAX);
+	enum cli_exit x = link_reveal(&a->link, it->secret, 0, &now);
+	struct span value = import_value(a->im, it);
+
+	if (x == CLI_OK)
+		it->present = secret_equal(now.data, now.len, value.p, value.len);
+	return x;
+}
+
+static enum cli_exit
+check_secret(struct apply *a, struct import_item *it)
+{
+	const json_t *row = find_row(a->secrets, it->secret);
+	enum cli_exit x = CLI_OK;
+
+	if (row == NULL || admin_number(row, "active_version") == 0)
+		return CLI_OK;
+	if (a->im->stack)
+		x = find_present(a, it);
+	if (x != CLI_OK || it->present || cli_given(a->c, "force") != NULL)
+		return x;
+	return cli_fail(CLI_FAILED,
+	    "the secret \"%s\" exists already%s; say --force to rotate it to the value of %.*s, or "
+	    "take that line out of the file",
+	    it->secret, a->im->stack ? " with another value" : "", (int)it->entry->name.len,
+	    (const char *)it->entry->name.p);
+}
+
 /* Asks all that can be refused before anything is changed. */
 static enum cli_exit
 check_broker(struct apply *a)
@@ -92,49 +119,25 @@ check_broker(struct apply *a)
 		x = check_workloads(a);
 	if (x == CLI_OK)
 		x = link_open(a->c, &a->link);
-	for (uint32_t i = 0; i < a->im->env.count && x == CLI_OK; i++) {
-		const struct import_item *it = &a->im->items[i];
-		const json_t *row = it->first ? find_row(a->secrets, it->secret) : NULL;
-
-		if (row != NULL && admin_number(row, "active_version") != 0 &&
-		    cli_given(a->c, "force") == NULL)
-			x = cli_fail(CLI_FAILED,
-			    "the secret \"%s\" exists already; say --force to rotate it to the "
-			    "value of "
-			    "%.*s, or take that line out of the file",
-			    it->secret, (int)it->entry->name.len, (const char *)it->entry->name.p);
-	}
+	for (uint32_t i = 0; i < a->im->env.count && x == CLI_OK; i++)
+		if (a->im->items[i].first)
+			x = check_secret(a, &a->im->items[i]);
 	return x;
 }
 
+/* What lies beside the Compose files belongs to whom they do. */
 static enum cli_exit
-beside(const char *path, const char *ending, char ret_path[PATH_MAX])
+write_one(struct apply *a, const char *path, mode_t mode, const struct buf *text)
 {
-	int n = snprintf(ret_path, PATH_MAX, "%s%s", path, ending);
+	struct place *p = &a->files[a->file_count++];
 
-	return n > 0 && n < PATH_MAX ? CLI_OK
-				     : cli_fail(CLI_FAILED, "the path %s is too long", path);
-}
-
-static enum cli_exit
-write_beside(struct placed *p, struct span text, mode_t mode)
-{
-	char path[PATH_MAX];
-	AUTO(sys_closep) int fd = -1;
-	enum cli_exit x = beside(p->path, ".new", path);
-
-	if (x != CLI_OK)
-		return x;
-	(void)sys_unlink(path); /* what a crash left */
-	fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
-	if (fd < 0)
-		return cli_fail(errno == EACCES ? CLI_DENIED : CLI_FAILED, "cannot write %s: %s",
-		    path, strerror(errno));
-	p->stage = STAGE_WRITTEN;
-	if (fchmod(fd, mode) != 0 || sys_write_all(fd, text.p, text.len) != ERR_OK ||
-	    sys_fsync(fd) != 0)
-		return cli_fail(CLI_FAILED, "cannot write %s: %s", path, strerror(errno));
-	return CLI_OK;
+	must(a->file_count <= COUNT(a->files) && strlen(path) < sizeof(p->path));
+	*p = (struct place){ .mode = mode,
+		.has_owner = a->im->has_owner && a->config_written,
+		.owner = a->im->owner,
+		.group = a->im->group };
+	(void)snprintf(p->path, sizeof(p->path), "%s", path);
+	return place_write(p, buf_span(text));
 }
 
 static enum cli_exit
@@ -144,19 +147,22 @@ write_files(struct apply *a)
 
 	for (uint32_t i = 0; i < a->im->file_count && x == CLI_OK; i++) {
 		const struct import_file *f = &a->im->files[i];
-		char name[NAME_LEN_MAX + 32];
+		char name[NAME_LEN_MAX + 32], path[PATH_MAX];
 
+		if (f->kept)
+			continue;
 		(void)snprintf(name, sizeof(name), "%s/%s", f->part, f->name);
-		x = cli_path(a->c->config_dir, name, a->files[i].path);
-		a->file_count = i + 1;
+		x = cli_path(a->c->config_dir, name, path);
 		if (x == CLI_OK)
-			x = write_beside(&a->files[i], buf_span(&f->text), 0644);
+			x = write_one(a, path, 0644, &f->text);
 	}
-	if (x != CLI_OK)
-		return x;
-	(void)snprintf(a->files[a->file_count].path, PATH_MAX, "%s", a->im->out_path);
-	a->file_count++;
-	return write_beside(&a->files[a->file_count - 1], buf_span(&a->im->out), 0600);
+	a->config_count = a->file_count;
+	a->config_written = true; /* which stays root's */
+	if (x == CLI_OK && a->im->out_path[0] != '\0')
+		x = write_one(a, a->im->out_path, 0600, &a->im->out);
+	for (uint32_t i = 0; i < a->im->out_count && x == CLI_OK; i++)
+		x = write_one(a, a->im->outs[i].path, a->im->outs[i].mode, &a->im->outs[i].text);
+	return x;
 }
 
 /* New ones become active at once, since nothing refers to them yet; those that exist wait for the
@@ -198,34 +204,9 @@ store_values(struct apply *a)
 	if (a->stored == NULL)
 		return cli_fail(CLI_FAILED, "out of memory");
 	for (uint32_t i = 0; i < a->im->env.count && x == CLI_OK; i++)
-		if (a->im->items[i].first)
+		if (a->im->items[i].first && !a->im->items[i].present)
 			x = store_value(a, &a->im->items[i]);
 	return x;
-}
-
-static enum cli_exit
-place_file(struct placed *p)
-{
-	char from[PATH_MAX], old[PATH_MAX];
-	enum cli_exit x = beside(p->path, ".new", from);
-
-	if (x == CLI_OK)
-		x = beside(p->path, ".old", old);
-	if (x != CLI_OK)
-		return x;
-	if (access(p->path, F_OK) == 0) {
-		if (sys_rename(p->path, old) != 0)
-			return cli_fail(
-			    CLI_FAILED, "cannot set %s aside: %s", p->path, strerror(errno));
-		p->backed_up = true;
-	}
-	if (sys_rename(from, p->path) != 0)
-		return cli_fail(CLI_FAILED, "cannot make %s: %s", p->path, strerror(errno));
-	p->stage = STAGE_DONE;
-	if (sys_sync_folder(p->path) != ERR_OK)
-		return cli_fail(
-		    CLI_FAILED, "cannot sync the folder of %s: %s", p->path, strerror(errno));
-	return CLI_OK;
 }
 
 static enum cli_exit
@@ -233,7 +214,7 @@ place_config(struct apply *a)
 {
 	enum cli_exit x = CLI_OK;
 
-	for (uint32_t i = 0; i + 1 < a->file_count && x == CLI_OK; i++)
+	for (uint32_t i = 0; i < a->config_count && x == CLI_OK; i++)
 		x = place_file(&a->files[i]);
 	return x;
 }
@@ -266,6 +247,40 @@ add_workloads(struct apply *a)
 		a->workload_added[i] = true;
 	}
 	return CLI_OK;
+}
+
+static bool
+has_enrollment(const struct apply *a, uint32_t i)
+{
+	const json_t *row = find_row(a->workloads, a->im->workloads[i]);
+
+	return access(a->im->enrolls[i].path, F_OK) == 0 && row != NULL &&
+	       admin_number(row, "open_enrollments") > 0 && cli_given(a->c, "force") == NULL;
+}
+
+/* One that is there and open stays: the container that mounts it goes on. */
+static enum cli_exit
+enroll_workloads(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = 0; a->im->enrolls != NULL && i < a->im->workload_count && x == CLI_OK;
+	     i++) {
+		const struct import_enroll *e = &a->im->enrolls[i];
+		struct enroll_new n = { .reusable = true, .cap = e->cap, .replace = true };
+		struct enroll_target target = {
+			.path = e->path, .replace = true, .has_owner = true, .owner = e->owner
+		};
+
+		if (has_enrollment(a, i))
+			continue;
+		(void)snprintf(n.workload, sizeof(n.workload), "%s", a->im->workloads[i]);
+		a->enrolled[i] = access(e->path, F_OK) != 0;
+		x = enroll_file_check(&target);
+		if (x == CLI_OK)
+			x = enroll_make(a->c, &n, &target);
+	}
+	return x;
 }
 
 /* verb "promote", "rollback", "destroy"; quiet in an undo, which has said enough. */
@@ -317,20 +332,6 @@ undo_workloads(const struct apply *a)
 }
 
 static bool
-undo_file(const struct placed *p)
-{
-	char other[PATH_MAX];
-
-	if (p->stage == STAGE_WRITTEN && beside(p->path, ".new", other) == CLI_OK)
-		(void)sys_unlink(other);
-	if (p->stage == STAGE_DONE && !p->backed_up && sys_unlink(p->path) != 0)
-		return false;
-	if (!p->backed_up)
-		return true;
-	return beside(p->path, ".old", other) == CLI_OK && sys_rename(other, p->path) == 0;
-}
-
-static bool
 undo_value(const struct apply *a, const struct stored *s)
 {
 	/* While it is the active one it stays: a workload that has only that is better off. */
@@ -348,8 +349,11 @@ undo(struct apply *a)
 {
 	bool good = undo_workloads(a);
 
+	for (uint32_t i = 0; i < a->im->workload_count; i++)
+		if (a->enrolled[i])
+			(void)sys_unlink(a->im->enrolls[i].path);
 	for (uint32_t i = 0; i < a->file_count; i++)
-		good = undo_file(&a->files[i]) && good;
+		good = place_undo(&a->files[i]) && good;
 	if (a->reloaded) {
 		AUTO(json_freep) json_t *reply = NULL;
 
@@ -365,28 +369,17 @@ undo(struct apply *a)
 			 "files in the configuration folder");
 }
 
-static void
-drop_backups(const struct apply *a)
-{
-	for (uint32_t i = 0; i < a->file_count; i++) {
-		char old[PATH_MAX];
-
-		if (a->files[i].backed_up && beside(a->files[i].path, ".old", old) == CLI_OK)
-			(void)sys_unlink(old);
-	}
-}
-
 static enum cli_exit
 run(struct apply *a)
 {
 	static enum cli_exit (*const steps[])(struct apply * a) = { check_broker, write_files,
-		store_values, place_config, reload, add_workloads };
+		store_values, place_config, reload, add_workloads, enroll_workloads };
 	enum cli_exit x = CLI_OK;
 
 	for (size_t i = 0; i < COUNT(steps) && x == CLI_OK; i++)
 		x = steps[i](a);
-	if (x == CLI_OK)
-		x = place_file(&a->files[a->file_count - 1]);
+	for (uint32_t i = a->config_count; i < a->file_count && x == CLI_OK; i++)
+		x = place_file(&a->files[i]);
 	/* Last: what was active before cannot be made so again without a trace. */
 	return x == CLI_OK ? promote_values(a) : x;
 }
@@ -397,9 +390,9 @@ import_apply(const struct cli *c, struct import *im)
 	AUTO(apply_close) struct apply a = { .c = c, .im = im, .link = LINK_NONE };
 	enum cli_exit x = run(&a);
 
-	if (x == CLI_OK)
-		drop_backups(&a);
-	else
+	for (uint32_t i = 0; i < a.file_count && x == CLI_OK; i++)
+		place_keep(&a.files[i]);
+	if (x != CLI_OK)
 		undo(&a);
 	return x;
 }

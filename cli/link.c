@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/secret.h"
 #include "common/sys.h"
 
 enum cli_exit
@@ -148,4 +149,26 @@ link_ask_bare(const struct cli *c, enum msg_type type, struct call_reply *ret)
 		return x;
 	w = link_begin(&l, &body);
 	return link_ask(&l, type, &w, ret);
+}
+
+enum cli_exit
+link_reveal(struct link *l, const char *name, uint32_t version, struct buf *ret_value)
+{
+	AUTO(buf_wipe) struct buf body = BUF_MAX(512);
+	AUTO(link_reply_close) struct call_reply reply = LINK_REPLY;
+	struct wire_writer w = link_begin(l, &body);
+	struct wire_reader r;
+	struct span value;
+	enum cli_exit x;
+
+	wire_put_str(&w, name);
+	wire_put_u32(&w, version);
+	x = link_ask(l, CK_SECRET_REVEAL, &w, &reply);
+	if (x != CLI_OK)
+		return x;
+	r = wire_read(buf_span(&reply.body));
+	value = wire_blob(&r, SECRET_LEN_MAX);
+	if (link_done(&r) != CLI_OK || buf_append_span(ret_value, value) != ERR_OK)
+		return CLI_FAILED;
+	return CLI_OK;
 }

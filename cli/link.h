@@ -36,6 +36,11 @@ enum cli_exit link_ask(struct link *l, enum msg_type type, const struct wire_wri
 enum cli_exit link_ask_bare(
     const struct cli *c, enum msg_type type, struct call_reply *ret) NODISCARD;
 
+/* The value of a secret, into a buffer of SECRET_LEN_MAX; version 0: the active one. It is
+ * recorded. */
+enum cli_exit link_reveal(
+    struct link *l, const char *name, uint32_t version, struct buf *ret_value) NODISCARD;
+
 #define LINK_REPLY                                                                                 \
 	{                                                                                          \
 		.body = BUF_MAX(MSG_LEN_MAX), .fd = -1                                             \

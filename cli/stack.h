@@ -22,6 +22,8 @@
 #define STACK_WHY_SIZE 256
 #define STACK_NOTES_MAX ((size_t)1 << 18)
 #define STACK_ARGV_MAX 64
+#define STACK_DIGEST_SIZE 65
+#define STACK_RECORD_MAX ((size_t)1 << 20)
 #define STACK_LABEL "sidekey import compose"
 
 /* Where the shim and its socket are in a container. */
@@ -71,16 +73,18 @@ struct stack {
 	uint32_t service_count;
 	struct buf env_text;
 	struct dotenv env;
+	json_t *restores; /* list of {variable, secret}: what .env.sidekey has placeholders for */
 	struct buf notes; /* a letter of enum stack_note, the text, NUL; and so on */
 };
 
 void stack_wipe(struct stack *s);
 
 /* The steps of the plan, in this order. */
-enum cli_exit stack_read(struct stack *s) NODISCARD;	  /* files, model, images, .env */
-enum cli_exit stack_find_keys(struct stack *s) NODISCARD; /* import.items */
-enum cli_exit stack_judge(struct stack *s) NODISCARD;	  /* services */
-enum cli_exit stack_settle(struct stack *s) NODISCARD;	  /* import: upstreams, workloads, files */
+enum cli_exit stack_read_places(struct stack *s) NODISCARD; /* files, folder, path of the .env */
+enum cli_exit stack_read(struct stack *s) NODISCARD;	    /* files, model, images, .env */
+enum cli_exit stack_find_keys(struct stack *s) NODISCARD;   /* import.items */
+enum cli_exit stack_judge(struct stack *s) NODISCARD;	    /* services */
+enum cli_exit stack_settle(struct stack *s) NODISCARD; /* import: upstreams, workloads, files */
 enum cli_exit stack_compose_env(struct stack *s) NODISCARD;	 /* import.out */
 enum cli_exit stack_compose_overlays(struct stack *s) NODISCARD; /* import.outs */
 enum cli_exit stack_find_literals(struct stack *s) NODISCARD;	 /* notes */
@@ -129,6 +133,18 @@ enum cli_exit stack_report(struct stack *s) NODISCARD;
 
 /* stack_record.c: .sidekey/import.json, without a secret: what was written, for --rollback. */
 enum cli_exit stack_compose_record(struct stack *s) NODISCARD;
+enum cli_exit stack_read_record(const struct stack *s, json_t **ret_record) NODISCARD;
+/* The digest of a file's bytes, in hex. False: it is not there, or cannot be read. */
+bool stack_file_digest(const char *path, char ret_hex[STACK_DIGEST_SIZE]);
+void stack_text_digest(struct span text, char ret_hex[STACK_DIGEST_SIZE]);
+/* Folders, secrets, files, workloads, enrollments: all of it, or none. */
+enum cli_exit stack_apply(struct stack *s) NODISCARD;
+
+/* stack_rollback.c: the stack as it was before, with the keys as they are now. */
 enum cli_exit stack_rollback(struct stack *s) NODISCARD;
+/* stack_restore.c: text with the value of each variable of the record put in; *ret_changed: any was
+ * another. */
+enum cli_exit stack_restore_env(const struct stack *s, const json_t *record, const char *path,
+    struct buf *ret_text, bool *ret_changed) NODISCARD;
 
 #endif

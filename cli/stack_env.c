@@ -49,13 +49,25 @@ holds(struct span text, struct span value)
 	       memmem(text.p, text.len, value.p, value.len) != NULL;
 }
 
+/* For --rollback: whose value goes back there, or that it is only a part of what stands there. */
+static bool
+record(struct stack *s, const struct dotenv_entry *entry, const struct import_item *it)
+{
+	bool whole = span_eq(dotenv_value(&s->env, entry), import_value(&s->im, it));
+
+	return json_array_append_new(s->restores,
+		   json_pack("{s:s%, s:s, s:b}", "variable", entry->name.p, entry->name.len,
+		       "secret", it->secret, "whole", (int)whole)) == 0;
+}
+
 static enum cli_exit
 put_entry(struct stack *s, const struct dotenv_entry *entry)
 {
 	AUTO(buf_wipe) struct buf clean = BUF_MAX(DOTENV_FILE_MAX);
+	const struct import_item *key = NULL;
 	struct span value = dotenv_value(&s->env, entry);
 	const char *needed = NULL;
-	bool key = false;
+	bool replaced;
 	enum err e;
 
 	for (uint32_t i = 0; i < s->im.env.count; i++) {
@@ -63,7 +75,7 @@ put_entry(struct stack *s, const struct dotenv_entry *entry)
 
 		if (s->im.items[i].fate != IMPORT_TAKEN || !holds(value, taken))
 			continue;
-		key = true;
+		key = &s->im.items[i];
 		needed = needed != NULL ? needed : needed_by(s, taken);
 	}
 	if (needed != NULL &&
@@ -71,10 +83,12 @@ put_entry(struct stack *s, const struct dotenv_entry *entry)
 		s->env_path, entry->line, (int)entry->name.len, (const char *)entry->name.p,
 		needed) != CLI_OK)
 		return CLI_FAILED;
+	replaced = key != NULL && needed == NULL && !entry->refers;
+	if (replaced && !record(s, entry, key))
+		return cli_fail(CLI_FAILED, "out of memory");
 	e = stack_put_clean(s, value, &clean);
 	if (e == ERR_OK)
-		e = import_put_entry(
-		    &s->im.out, entry, key && needed == NULL && !entry->refers ? &clean : NULL);
+		e = import_put_entry(&s->im.out, entry, replaced ? &clean : NULL);
 	return e == ERR_OK ? CLI_OK : cli_fail_err(e, s->im.out_path);
 }
 
@@ -102,6 +116,7 @@ stack_compose_env(struct stack *s)
 	enum cli_exit x = CLI_OK;
 	enum err e;
 
+	s->restores = json_array();
 	if (s->env_path[0] == '\0' || s->im.workload_count == 0)
 		return CLI_OK;
 	(void)span_copy_str(span_str(s->env_path), s->im.out_path, PATH_MAX - 16);

@@ -21,6 +21,7 @@ stack_wipe(struct stack *s)
 		json_decref(s->files[i].model);
 	}
 	json_decref(s->bare);
+	json_decref(s->restores);
 	json_decref(s->images);
 	import_wipe(&s->im);
 	dotenv_wipe(&s->env);
@@ -402,12 +403,18 @@ read_images(struct stack *s)
 }
 
 enum cli_exit
-stack_read(struct stack *s)
+stack_read_places(struct stack *s)
 {
 	enum cli_exit x = read_files(s);
 
-	if (x == CLI_OK)
-		x = settle_places(s);
+	return x == CLI_OK ? settle_places(s) : x;
+}
+
+enum cli_exit
+stack_read(struct stack *s)
+{
+	enum cli_exit x = stack_read_places(s);
+
 	if (x == CLI_OK)
 		x = read_env(s);
 	if (x == CLI_OK && cli_given(s->c, "config") == NULL)
