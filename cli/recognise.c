@@ -168,6 +168,38 @@ all_digits(struct span s)
 	return true;
 }
 
+#define RANDOM_LEN_MIN 24 /* bytes; of a shorter word the count says too little */
+#define RANDOM_LETTERS 11 /* as many letters, each as often, would be as hard to guess twice */
+#define RANDOM_DIGITS 7	  /* hexadecimal has 16 */
+
+/* The chance that two of its bytes are the same is 1 in so many, about: collision entropy, without
+ * a logarithm. */
+bool
+recognise_random(struct span value)
+{
+	uint32_t count[256] = { 0 }, letters = 0, digits = 0, hex = 0, joints = 0;
+	uint64_t pairs = 0;
+
+	for (size_t i = 0; i < value.len; i++) {
+		uint8_t b = value.p[i];
+
+		if (!isalnum(b) && strchr("_-+=", b) == NULL)
+			return false; /* a path, a list, a sentence */
+		count[b]++;
+		letters += isalpha(b) != 0;
+		digits += isdigit(b) != 0;
+		hex += isxdigit(b) != 0;
+		joints += b == '-' || b == '_';
+	}
+	for (size_t i = 0; i < COUNT(count); i++)
+		pairs += (uint64_t)count[i] * count[i];
+	if (value.len < RANDOM_LEN_MIN || value.len > 4096 || letters == 0 || digits < 3 ||
+	    joints > 2) /* words and versions, or a UUID, which names things */
+		return false;
+	return (uint64_t)value.len * value.len >=
+	       pairs * (hex == value.len ? RANDOM_DIGITS : RANDOM_LETTERS);
+}
+
 bool
 recognise_suspicious(struct span name, struct span value)
 {
@@ -176,7 +208,7 @@ recognise_suspicious(struct span name, struct span value)
 	uint8_t upper[128];
 	size_t len = name.len < sizeof(upper) ? name.len : sizeof(upper);
 
-	if (find_shape(value) != NULL)
+	if (find_shape(value) != NULL || recognise_random(value))
 		return true;
 	if (value.len < 6 || (value.len < 16 && all_digits(value)) ||
 	    span_eq_nocase(value, "false"))

@@ -22,8 +22,10 @@ const char *recognise_address(struct span name);
 size_t recognise_prefix(struct span value);
 /* A URL with a password in it. */
 bool recognise_url_password(struct span value);
+/* As random as a key: one word, long, of letters and digits, few of them twice. */
+bool recognise_random(struct span value);
 /* Not known, but worth a warning when it stays in the file: KEY, TOKEN, PASSWORD and the like in
- * the name, or a well-known shape. */
+ * the name, a well-known shape, or as random as a key. */
 bool recognise_suspicious(struct span name, struct span value);
 
 #endif

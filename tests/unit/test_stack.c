@@ -1,6 +1,7 @@
 /* What a stack's parts say by themselves: commands, inits, URLs, the scan of a Compose file. */
 #include <string.h>
 
+#include "cli/recognise.h"
 #include "cli/stack.h"
 #include "cli/stack_scan.h"
 #include "common/secret.h"
@@ -161,9 +162,33 @@ test_controls(void)
 	json_decref(none);
 }
 
+static void
+test_random(void)
+{
+	static const struct {
+		const char *value;
+		bool random;
+	} rows[] = {
+		{ "q7Zx2LmP0vRt9KcW4sYbN8hJ", true },
+		{ "9f86d081884c7d659a2feaa0c55ad015", true },
+		{ "q7Zx2LmP0vRt9KcW4sYbN8h", false }, /* a byte too short */
+		{ "production-us-east-1-cluster", false },
+		{ "/usr/lib/x86_64-linux-gnu/libfoo.so.1.2.3", false },
+		{ "aaaaaaaaaaaaaaaaaaaaaaaa1234", false },
+		{ "claude-3-5-sonnet-20241022-v2", false },
+		{ "0b1e8f52-7c1d-4a2e-9f63-5d8a7b6c4e21", false }, /* a UUID names things */
+		{ "please read all of this text 123", false },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		ok(recognise_random(span_str(rows[i].value)) == rows[i].random, "%s",
+		    rows[i].value);
+}
+
 int
 main(void)
 {
+	test_random();
 	test_command();
 	test_urls();
 	test_scan();
