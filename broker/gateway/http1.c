@@ -15,6 +15,7 @@ struct scan {
 	unsigned seen;
 	unsigned options; /* of all Connection fields */
 	bool request, close, persist;
+	bool tab; /* beside the value of this field */
 };
 
 static enum err
@@ -120,7 +121,7 @@ scan_request_line(struct scan *s)
 	struct http1_head *h = s->h;
 	enum err e;
 
-	e = scan_word(s, HTTP1_CLASS_TOKEN, &h->method);
+	e = scan_word(s, HTTP1_CLASS_METHOD, &h->method);
 	if (h->method.len > HTTP1_METHOD_LEN_MAX)
 		return refuse(s, "method");
 	if (e != ERR_OK)
@@ -174,7 +175,7 @@ note_length(struct scan *s, struct span v)
 {
 	uint64_t n = 0;
 
-	if ((s->seen & SEEN_LENGTH) != 0 || v.len == 0 || v.len > 18 ||
+	if (s->tab || (s->seen & SEEN_LENGTH) != 0 || v.len == 0 || v.len > 18 ||
 	    (v.p[0] == '0' && v.len > 1))
 		return refuse(s, "content_length");
 	for (size_t i = 0; i < v.len; i++) {
@@ -190,7 +191,7 @@ note_length(struct scan *s, struct span v)
 static enum err
 note_coding(struct scan *s, struct span v)
 {
-	if ((s->seen & SEEN_CODING) != 0 || !span_eq_nocase(v, "chunked"))
+	if (s->tab || (s->seen & SEEN_CODING) != 0 || !span_eq_nocase(v, "chunked"))
 		return refuse(s, "transfer_encoding");
 	s->seen |= SEEN_CODING;
 	return ERR_OK;
@@ -203,7 +204,7 @@ note_host(struct scan *s, struct span v)
 		return ERR_OK;
 	if ((s->seen & SEEN_HOST) != 0)
 		return refuse(s, "two_hosts");
-	if (!http1_host_valid(v, false))
+	if (s->tab || !http1_host_valid(v, false))
 		return refuse(s, "host");
 	s->seen |= SEEN_HOST;
 	s->h->host = v;
@@ -294,6 +295,23 @@ note_field(struct scan *s, struct span name, struct span value)
 	}
 }
 
+/* White space at both ends goes. A tab is remembered: nginx does not take it for white space, so
+ * that framing must not hang on it. */
+static void
+trim(struct scan *s, struct http1_header *f)
+{
+	struct span v = f->value;
+
+	s->tab = false;
+	while (v.len > 0 && (v.p[0] == ' ' || v.p[0] == '\t')) {
+		s->tab = s->tab || v.p[0] == '\t';
+		v = span_of(v.p + 1, v.len - 1);
+	}
+	while (v.len > 0 && (v.p[v.len - 1] == ' ' || v.p[v.len - 1] == '\t'))
+		s->tab = v.p[--v.len] == '\t' || s->tab;
+	f->value = v;
+}
+
 static enum err
 scan_field(struct scan *s)
 {
@@ -309,16 +327,13 @@ scan_field(struct scan *s)
 		return refuse(
 		    s, *s->at == ' ' || *s->at == '\t' ? "space_before_colon" : "header_name");
 	s->at++;
-	while (s->at < s->end && (*s->at == ' ' || *s->at == '\t'))
-		s->at++;
 	p = s->at;
 	scan_value(s);
 	f->value = span_of(p, (size_t)(s->at - p));
 	e = scan_line_end(s);
 	if (e != ERR_OK)
 		return e;
-	while (f->value.len > 0 && (p[f->value.len - 1] == ' ' || p[f->value.len - 1] == '\t'))
-		f->value.len--;
+	trim(s, f);
 	s->h->header_count++;
 	return note_field(s, f->name, f->value);
 }

@@ -11,6 +11,8 @@
 #define HTTP1_CLASS_VALUE 2  /* inside a field value: tab, space, visible, obs-text */
 #define HTTP1_CLASS_TARGET 4 /* 0x21 to 0x7e without '#' */
 #define HTTP1_CLASS_HOST 8   /* what a host name or IPv4 address is made of */
+#define HTTP1_CLASS_METHOD                                                                         \
+	16 /* A to Z and '-', as every registered method is: servers refuse or fold others */
 
 extern const uint8_t http1_class[256];
 
