@@ -244,7 +244,7 @@ check: all house fence unit corpus ## what every commit passes
 
 .PHONY: containers
 containers: all ## the image, the broker's Compose project and the quickstart on a Docker engine of its own (as root)
-	@$(BLACKBOX) tests/containers/run.py $(wildcard tests/containers/test_*.py)
+	@$(BLACKBOX) tests/containers/run.py $(wildcard tests/containers/test_*.py) tests/regress/import_compose.py
 
 .PHONY: suites
 suites: longer attack fault rooted clients ## the longer suites that CI runs

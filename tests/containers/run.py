@@ -12,6 +12,6 @@ if lacks:
     sys.exit(f"make containers needs: {lacks} (apt-get install docker.io debootstrap iptables, as root)")
 with docker.Engine() as e:
     e.sidekey()
-    env = {**os.environ, "SIDEKEY_TEST_DOCKER": e.host, "SIDEKEY_TEST_DOCKER_DATA": e.data}
+    env = {**os.environ, "SIDEKEY_TEST_DOCKER": e.host, "SIDEKEY_TEST_DOCKER_DATA": e.data, "SIDEKEY_TEST_COMPOSE": docker.CACHE}
     rc = subprocess.run(["prove", "-Q", "--timer", "--exec", "", *sys.argv[1:]], env=env).returncode
 sys.exit(rc)
