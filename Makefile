@@ -163,7 +163,7 @@ attack: all $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## the attack t
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(ATTACK)
 
 .PHONY: fault
-fault: all ## kills, power cuts, failing disks, stopped processes, upstreams that misbehave
+fault: all $(BUILD)/tests/tool_hold ## kills, power cuts, failing disks, stopped processes, exhaustion, upstreams that misbehave
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(FAULT)
 
 .PHONY: clients
