@@ -62,6 +62,32 @@ counted(uint16_t *len, uint16_t max)
 	return ++*len <= max;
 }
 
+static const char *const framing_names[] = { "content-length", "transfer-encoding" };
+
+/* Goes on with each name as long as the trailer field's is the same. */
+static void
+note_name(struct chunked *c, uint8_t b)
+{
+	uint8_t lower = b >= 'A' && b <= 'Z' ? (uint8_t)(b | 0x20) : b;
+
+	_Static_assert(COUNT(framing_names) == COUNT(c->same), "a count for each name");
+	for (size_t i = 0; i < COUNT(framing_names); i++)
+		if (c->same[i] < UINT8_MAX)
+			c->same[i] = framing_names[i][c->same[i]] == (char)lower
+					 ? (uint8_t)(c->same[i] + 1)
+					 : UINT8_MAX;
+}
+
+/* A length that comes behind the body: Node refuses it, others let it through. */
+static bool
+names_framing(const struct chunked *c)
+{
+	for (size_t i = 0; i < COUNT(framing_names); i++)
+		if (c->same[i] < UINT8_MAX && framing_names[i][c->same[i]] == '\0')
+			return true;
+	return false;
+}
+
 static enum state
 on_line(struct chunked *c, uint8_t b)
 {
@@ -69,7 +95,16 @@ on_line(struct chunked *c, uint8_t b)
 		return AT_END_LF;
 	if (!counted(&c->trailer_len, CHUNKED_TRAILER_MAX))
 		return BROKEN;
+	c->same[0] = c->same[1] = 0;
+	note_name(c, b);
 	return (http1_class[b] & HTTP1_CLASS_TOKEN) != 0 ? AT_NAME : BROKEN;
+}
+
+/* Without white space, on which parsers differ. */
+static bool
+may_extend(uint8_t b)
+{
+	return (http1_class[b] & HTTP1_CLASS_TOKEN) != 0 || b == '=' || b == ';' || b == '"';
 }
 
 static enum state
@@ -81,11 +116,15 @@ on_text(struct chunked *c, enum state now, uint8_t b)
 		ext ? &c->ext_len : &c->trailer_len, ext ? CHUNKED_EXT_MAX : CHUNKED_TRAILER_MAX))
 		return BROKEN;
 	if (now == AT_NAME && b == ':')
-		return AT_VALUE;
-	if (now == AT_NAME)
+		return names_framing(c) ? BROKEN : AT_VALUE;
+	if (now == AT_NAME) {
+		note_name(c, b);
 		return (http1_class[b] & HTTP1_CLASS_TOKEN) != 0 ? AT_NAME : BROKEN;
+	}
 	if (b == '\r')
 		return ext ? AT_SIZE_LF : AT_VALUE_LF;
+	if (ext)
+		return may_extend(b) ? AT_EXT : BROKEN;
 	return (http1_class[b] & HTTP1_CLASS_VALUE) != 0 ? now : BROKEN; /* a bare LF ends here */
 }
 

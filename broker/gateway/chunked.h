@@ -20,7 +20,8 @@ struct chunked {
 	uint8_t state; /* enum of chunked.c; 0 = before the first digit */
 	uint8_t digits;
 	uint16_t ext_len, trailer_len;
-	uint64_t left; /* of the current chunk */
+	uint8_t same[2]; /* how much of a trailer field's name is that of a framing field */
+	uint64_t left;	 /* of the current chunk */
 	bool done;
 };
 
