@@ -105,6 +105,8 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
+            # dockerd leaves this mount, and the folder would stay with it
+            subprocess.run(["umount", f"{self.dir}/exec/netns/default"], stderr=subprocess.DEVNULL, check=False)
         if not os.environ.get("SIDEKEY_TEST_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
 
