@@ -49,7 +49,7 @@ restore(const struct stack *s, struct rollback *r)
 {
 	AUTO(buf_wipe) struct buf text = BUF_MAX(DOTENV_FILE_MAX + SECRET_LEN_MAX);
 	const char *env = admin_text(r->record, "env");
-	char from[PATH_MAX];
+	char from[sizeof(r->env.path)];
 	bool changed, there = access(env, F_OK) == 0;
 	struct stat st;
 	enum cli_exit x;
@@ -58,7 +58,7 @@ restore(const struct stack *s, struct rollback *r)
 	if (env[0] == '\0')
 		return CLI_OK;
 	n = snprintf(from, sizeof(from), "%s%s", env, there ? "" : ".sidekey");
-	if (n >= (int)sizeof(from) || n >= (int)sizeof(r->env.path))
+	if (n >= (int)sizeof(from))
 		return cli_fail(CLI_FAILED, "the path of the .env is too long");
 	if (stat(from, &st) != 0)
 		return cli_fail(CLI_FAILED,
