@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 import request_corpus  # noqa: E402
-from harness import oracle, shim, stage, tap, upstream  # noqa: E402
+from harness import accept, oracle, shim, stage, tap, upstream  # noqa: E402
 from harness.broker import wait_for  # noqa: E402
 
 COUNT, SEED = 3000, os.environ.get("SIDEKEY_TEST_SEED", "sidekey")
@@ -43,15 +42,7 @@ class Behind:
     def __init__(self):
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.sock.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.answer, args=(c,), daemon=True).start()
+        accept.each(self.sock, self.answer)
 
     @staticmethod
     def answer(c):

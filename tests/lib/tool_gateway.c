@@ -6,41 +6,16 @@
  * Process: tests.   Owns: a mapping of that file, made before the sandbox closes.
  * Secrets: the gateway's.   Limits: none.   Failure: without the file it ends.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "broker/gateway/hosts.h"
-#include "common/sys.h"
+#include "tests/lib/beside.h"
 
 static const volatile int64_t *pushed_ms;
-static char hosts_path[4096];
+static char hosts_path[BESIDE_PATH_SIZE];
 
 static void __attribute__((constructor)) find_clock(void)
 {
-	char path[4096];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof "clock");
-	char *slash;
-	void *at;
-	int fd;
-
-	if (len <= 0)
-		abort();
-	path[len] = '\0';
-	slash = strrchr(path, '/');
-	(void)memcpy(slash + 1, "hosts", sizeof "hosts");
-	(void)memcpy(hosts_path, path, sizeof path);
-	(void)memcpy(slash + 1, "clock", sizeof "clock");
-	fd = sys_open(path, O_RDONLY, 0);
-	at = mmap(NULL, sizeof *pushed_ms, PROT_READ, MAP_SHARED, fd, 0);
-	if (fd < 0 || at == MAP_FAILED) {
-		perror(path);
-		abort();
-	}
-	sys_close(fd);
-	pushed_ms = at;
+	beside_path("hosts", hosts_path);
+	pushed_ms = beside_ms("clock");
 }
 
 int64_t __real_clock_mono_ms(void);

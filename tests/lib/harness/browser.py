@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import threading
 
+from . import accept
+
 BINARY = shutil.which("chromium")
 FLAGS = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage"
          " --disable-extensions --disable-default-apps --mute-audio").split()
@@ -76,15 +78,7 @@ class Rebound:
     def __init__(self, address, victim, page):
         self.victim, self.page = victim, page
         self.sock = socket.create_server((address, victim))
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.carry, args=(c,), daemon=True).start()
+        accept.each(self.sock, self.carry)
 
     def carry(self, c):
         first = c.recv(65536)
