@@ -1,4 +1,5 @@
 """A real browser, headless, with a profile of its own, and the server of a hostile page."""
+import contextlib
 import http.server
 import json
 import os
@@ -59,7 +60,8 @@ class PageServer:
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Connection", "close")
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError): # the browser went to the next page
+                    self.wfile.write(body)
 
             def log_message(self, *args):
                 pass
