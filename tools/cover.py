@@ -17,6 +17,7 @@ PARSERS = {
     'audit_verify': ['broker/keeper/audit/verify.c', 'broker/keeper/audit/line.c', 'broker/keeper/audit/held.c'],
     'chunked': ['broker/gateway/chunked.c'],
     'csr': ['broker/keeper/crypto/ca.c'],
+    'config': ['broker/sidekeyd/daemon_config.c', 'broker/sidekeyd/config_keys.c', 'broker/sidekeyd/address.c'],
     'dotenv': ['cli/dotenv.c'],
     'enroll': ['shim/enrollfile.c', 'shim/gateway.c'],
     'gateway_hosts': ['broker/gateway/hosts.c'],

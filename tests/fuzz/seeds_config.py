@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of fuzz_yaml, fuzz_policy and fuzz_rules: hand-made ones, and the policies that are shipped. Removes nothing."""
+"""Writes the seeds of fuzz_yaml, fuzz_config, fuzz_policy and fuzz_rules: hand-made ones, and the policies that are shipped. Removes nothing."""
 import glob
 import os
 import struct
@@ -16,6 +16,17 @@ YAML = {
     "bad-bom": b"\xef\xbb\xbfa: 1\n", "bad-utf16": b"\xff\xfea\x00", "bad-nul": b"a: \x00\n", "bad-documents": b"a: 1\n---\nb: 2\n",
     "bad-directive": b"%YAML 1.1\n---\na: 1\n", "bad-deep": b"[" * 100 + b"]" * 100, "bad-unclosed": b"a: [1, {b: 'x\n", "bad-bidi": "a: \u202ex\n".encode(),
     "depth": b"[" * 16 + b"]" * 16,
+}
+
+CONFIG = {
+    "all": b"state_dir: /s\nrun_dir: /r\ngateway_dir: /g\nlisten: {unix: true, tcp: '[::1]:8443'}\ngateway_address: tcp:broker.internal:8443\n"
+    b"gateways: 64\nuser: none\nunseal: {key_file: /k}\naudit: {size: 1MiB, quota: 64KiB}\ncertificate_ttl: 5s\nmemlock: warn\nlog_level: debug\n",
+    "empty": b"", "tcp-only": b"listen: {unix: false, tcp: 127.0.0.1:1}\nunseal: passphrase\nlog_level: error\n",
+    "bytes": b"audit: {size: 1048576, quota: 65536}\nlog_level: warn\nmemlock: require\ncertificate_ttl: 24h\nuser: _a-0\n",
+    "bad-every-address": b"listen: {unix: false, tcp: '0.0.0.0:8443'}\n", "bad-nothing": b"listen: {unix: false}\n", "bad-key": b"audits: {}\n",
+    "bad-quota": b"audit: {quota: 1GiB, size: 1GiB}\n", "bad-path": b"state_dir: '/a\\nb'\n", "bad-relative": b"run_dir: a\n", "bad-long": b"run_dir: /" + b"r" * 91 + b"\n",
+    "bad-user": b"user: 0day\n", "bad-gateways": b"gateways: 65\n", "bad-word": b"memlock: no\n", "bad-kinds": b"listen: [1]\naudit: 1\nunseal: {}\n",
+    "bad-socket": b"gateway_address: unix:/" + b"a" * 107 + b"\n", "bad-shape": b"[]\n",
 }
 
 U = b"uupstream: u\nurl: https://a.example\n"
@@ -86,6 +97,7 @@ def main():
             POLICY[name] = kind.encode() + raw
             YAML[name] = raw
     write("yaml", YAML)
+    write("config", CONFIG)
     write("policy", POLICY)
     write("rules", rules())
 
