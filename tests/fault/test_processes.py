@@ -87,6 +87,7 @@ def judge(t, what, s, load):
 def killed(t, role):
     s, load = begin()
     with s:
+        broker.wait_for(lambda: len(load.answered) > 20, "load", 20)
         for _ in range(KILLS[role]):
             time.sleep(0.3)
             pid = s.b.pids()[role][0]
