@@ -32,7 +32,7 @@ SRC_sidekey-gateway := $(wildcard broker/gateway/*.c) $(COMMON) $(IPC) $(PROC) $
 SRC_sidekey-keeper  := $(wildcard broker/keeper/*.c broker/keeper/store/*.c) $(CRYPTO) $(AUDIT) $(COMMON) $(IPC) $(PROC) $(RULES)
 SRC_sidekey-api     := $(wildcard broker/api/*.c broker/api/edge/*.c broker/api/admin/*.c) $(POLICYC) $(COMMON) $(IPC) $(PROC) $(RULES) $(YAML)
 SRC_sidekey         := $(wildcard cli/*.c) $(POLICYC) $(RULES) $(YAML) $(COMMON) $(IPC) broker/keeper/audit/verify.c broker/keeper/audit/held.c broker/keeper/audit/line.c broker/keeper/audit/reserve.c broker/keeper/crypto/crypto.c
-SRC_sidekey-shim    := $(wildcard shim/*.c) $(COMMON) $(HTTP1)
+SRC_sidekey-shim    := $(wildcard shim/*.c) $(COMMON) $(HTTP1) broker/proc/filter.c
 
 LIB_sidekeyd        := -lyaml -lseccomp
 LIB_sidekey-gateway := -lssl -lcrypto -lsodium -lcares -lseccomp
@@ -40,7 +40,7 @@ LIB_sidekey-keeper  := -lcrypto -lsodium -lsqlite3 -lseccomp
 LIB_sidekey-api     := -lmicrohttpd -ljansson -lyaml -lseccomp
 LIB_sidekey         := -lcurl -ljansson -lyaml -lsodium
 # What a static libcrypto needs besides differs: Debian 13 adds zlib and zstd.
-LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljansson -lseccomp
+LIB_sidekey-shim    := $(shell pkg-config --static --libs libssl) -lcares -ljansson
 # Packed: half a megabyte less to read at each start.
 LDFLAGS_sidekey-shim := -static-pie -Wl,-z,pack-relative-relocs
 

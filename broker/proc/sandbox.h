@@ -4,8 +4,8 @@
  * Owns: nothing; what it sets cannot be undone and is inherited.
  * Secrets: none.
  * Limits: SANDBOX_PATHS_MAX paths a role.
- * Failure: ERR_SYS, and the process must not go on; a kernel without Landlock is told in *ret_abi
- *          and is no failure.
+ * Failure: ERR_SYS or ERR_NOMEM, and the process must not go on; a kernel without Landlock is told
+ * in *ret_abi and is no failure.
  */
 #ifndef PROC_SANDBOX_H
 #define PROC_SANDBOX_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "broker/ipc/msg.h"
+#include "common/buf.h"
 
 #define SANDBOX_PATHS_MAX 16
 
@@ -39,5 +40,7 @@ enum err sandbox_files(
  * process with SANDBOX_TRAP_STATUS, its number and name on stderr. */
 enum err sandbox_syscalls(enum role role) NODISCARD;
 #define SANDBOX_TRAP_STATUS 70
+/* Its program: broker/proc/filter.h. */
+enum err sandbox_filter(enum role role, struct buf *ret_program) NODISCARD;
 
 #endif

@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include "broker/api/policyc/policyc.h"
+#include "broker/proc/filter.h"
+#include "broker/proc/sandbox.h"
 #include "cli/commands.h"
 #include "cli/import.h"
 #include "cli/value.h"
 #include "common/sys.h"
 #include "shim/enrollfile.h"
 #include "shim/env.h"
+#include "shim/sandbox.h"
 #include "tests/torture/torture.h"
 
 #define KEY "sk-ant-api03-tortureCANARY0123456789"
@@ -281,6 +284,37 @@ tear_down_value(void)
 	secret_freep(&value);
 }
 
+/* ---- the lists of system calls ---- */
+
+static struct buf filter = BUF_MAX(FILTER_LEN_MAX), shim_filter = BUF_MAX(SHIM_FILTER_MAX);
+
+static enum err
+run_filters(void)
+{
+	enum err e = sandbox_filter(ROLE_SIDEKEYD, &filter);
+
+	return e == ERR_OK ? shim_sandbox_prepare(&shim_filter) : e;
+}
+
+static void
+check_filters(enum err e)
+{
+	AUTO(buf_wipe) struct buf whole = BUF_MAX(FILTER_LEN_MAX);
+
+	must(sandbox_filter(ROLE_SIDEKEYD, &whole) == ERR_OK);
+	if (filter.len != 0 && !span_eq(buf_span(&filter), buf_span(&whole)))
+		torture_wrong("a part of a filter");
+	if ((e == ERR_OK) != (shim_filter.len != 0))
+		torture_wrong("%s, and what it gave does not fit that", err_name(e));
+}
+
+static void
+tear_down_filters(void)
+{
+	buf_wipe(&filter);
+	buf_wipe(&shim_filter);
+}
+
 static const struct torture_path paths[] = {
 	{ "compile a folder", NULL, nothing, run_compile, check_compile, tear_down_rules, false },
 	{ "read compiled rules", NULL, nothing, run_read, check_rules, tear_down_rules, false },
@@ -289,6 +323,8 @@ static const struct torture_path paths[] = {
 	{ "read enroll.json", ENROLL_KEY, nothing, run_enroll, check_enroll, tear_down_enroll,
 	    false },
 	{ "take the environment", KEY, set_up_env, run_env, check_env, tear_down_env, false },
+	{ "filters of system calls", NULL, nothing, run_filters, check_filters, tear_down_filters,
+	    false },
 	{ "read a value", KEY, nothing, run_value, check_value, tear_down_value, false },
 };
 
