@@ -37,6 +37,8 @@ IDENTITY = [
      'unit/test_gateway_tls'),
     ('upstream: the host is not asked again', GATEWAY + 'tls_client.c', 'return addr_parse(host, 0, &literal) == ERR_OK',
      'return 1 ? true : addr_parse(host, 0, &literal) == ERR_OK', 'unit/test_gateway_tls'),
+    ('upstream: a connection is believed without that', GATEWAY + 'upstream.c',
+     'if (e == ERR_OK && !tls_client_is_host(uc->stream.ssl, uc->slot->up->host))', 'if (0)', 'unit/test_gateway_upstream'),
     ('upstream: partial wildcards', GATEWAY + 'tls_client.c', '(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)',
      '(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)', 'unit/test_gateway_tls'),
     ('upstream: the common name', GATEWAY + 'tls_client.c', '(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)',
@@ -238,6 +240,8 @@ ADDRESSES = [(f'address: {what}', GATEWAY + 'addr.c', text, '', 'unit/test_gatew
 ]
 
 WALLS = [
+    ('start: the log fails before there is a timer to try it again', KEEPER + 'main.c',
+     'tick_init(k);\n\topen_store(k);\n\tunseal_at_start(k, kek);', 'open_store(k);\n\tunseal_at_start(k, kek);\n\ttick_init(k);', 'regress/start'),
     ('memory: a freed secret stays', 'common/secret.c', 'secret_wipe(s, cells * CELL_LEN);', 's->magic = 0; s->len = 0; s->cells = 0;', 'unit/test_secret'),
     ('memory: a refused lock is no failure', 'common/secret.c', '(locked && mlock(p, size) != 0)', '(locked && mlock(p, size) == 12345)', 'regress/memlock'),
     ('memory: a buffer that grows leaves the old block', 'common/buf.c', 'secret_wipe(b->data, b->len);\n\t\tfree(block(b));', 'free(block(b));',

@@ -146,6 +146,28 @@ def stuck(t):
             t.is_([pid for pid in pids if f"(pid {pid}) is killed: it did not finish in time" not in b.log()], [], "the log says why")
 
 
+def full_at_start(t):
+    """A disk that takes nothing, played by a limit on files; what is said goes into a pipe, which has none."""
+    with broker.Broker() as b:
+        b.start()
+        b.stop()
+        log, b.log_path = b.log_path, f"{b.dir}/said"
+        os.mkfifo(b.log_path)
+        said = os.open(b.log_path, os.O_RDWR | os.O_NONBLOCK)
+        plain, b.prefix = b.prefix, [*b.prefix, "prlimit", "--fsize=1", "--"]
+        b.start(ready=False)
+        b.log_path, b.prefix = log, plain
+        try:
+            broker.wait_for(lambda: b.ready_word() == "audit_failing", "the state to say that the log fails")
+            keeper = b.pids()["keeper"]
+            time.sleep(1.2)  # the log is tried again each second
+            t.is_((b.ready_word(), b.pids()["keeper"]), ("audit_failing", keeper), "a start on a log that cannot be written: refuses, says so, and stays")
+        except TimeoutError as e:
+            t.ok(False, "a start on a log that cannot be written", f"{e}\n{os.read(said, 4000).decode()}")
+        b.stop()
+        os.close(said)
+
+
 def bad_reload(t):
     with broker.Broker() as b:
         b.policy("p", ["a"], '  anthropic:\n    allow: ["GET /v1/models"]\n')
@@ -166,6 +188,7 @@ def main(t):
     store_refusals(t)
     restarts(t)
     stuck(t)
+    full_at_start(t)
     bad_reload(t)
 
 
