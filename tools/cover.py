@@ -14,7 +14,8 @@ LOW = 80  # percent of lines: a file below it is listed
 
 # What each fuzz target is about; what it needs beside is another target's.
 PARSERS = {
-    'audit_verify': ['broker/keeper/audit/verify.c', 'broker/keeper/audit/line.c', 'broker/keeper/audit/held.c'],
+    'audit_verify': ['broker/keeper/audit/verify.c', 'broker/keeper/audit/line.c', 'broker/keeper/audit/held.c',
+                     'broker/keeper/audit/hole.c', 'broker/keeper/audit/repeat.c', 'broker/keeper/audit/reader.c'],
     'chunked': ['broker/gateway/chunked.c'],
     'csr': ['broker/keeper/crypto/ca.c'],
     'config': ['broker/sidekeyd/daemon_config.c', 'broker/sidekeyd/config_keys.c', 'broker/sidekeyd/address.c'],

@@ -154,6 +154,48 @@ def forge_interval(lines, start, cp):
         lines[i] = body + mark + prev.hex().encode() + tail[64:]
 
 
+def repeated(copy):
+    """Where what the second segment repeats begins in the first."""
+    one, two = list(copy.good)[:2]
+    due = json.loads(copy.good[two][0])["from_seq"]
+    return next(i for i, line in enumerate(copy.good[one]) if json.loads(line)["seq"] == due)
+
+
+def holed(line):
+    """As a block that was never written leaves it, in the middle of it."""
+    return line[:20] + bytes(len(line) - 21) + b"\n"
+
+
+def zeros_good(copy):
+    """[(name, lines of the first segment)] that a failed sync and a power cut may leave: all of it stands in the second one."""
+    lines, r = next(iter(copy.good.values())), repeated(copy)
+    return [("in the first", lines[:r] + [holed(lines[r])] + lines[r + 1:]), ("in the last", lines[:-1] + [holed(lines[-1])]), ("in all", lines[:r] + [holed(x) for x in lines[r:]]), ("two bytes of a name", lines[:r] + [lines[r].replace(b'"event"', b'"ev\0\0t"')] + lines[r + 1:]),
+            ("over the end of a line", lines[:r] + [lines[r][:20] + bytes(len(lines[r]) - 10) + lines[r + 1][10:]] + lines[r + 2:]), ("and the end cut", lines[:r] + [holed(lines[r]), lines[r + 1][:50]])]
+
+
+def zeros_bad(copy, start, cp):
+    """Zeros are no blanket: what is not repeated may not be under them, and nothing may be put behind them."""
+    one, r = next(iter(copy.good)), repeated(copy)
+    last = len(copy.good[one]) - 1
+    forged = copy.good[one][start].replace(b'"allow"', b'"deny" ')
+    fresh = re.sub(rb'"seq":\d+', b'"seq":%d' % (json.loads(copy.good[one][last])["seq"] + 1), forged)
+
+    def row(name, at, fn):
+        def change(seg):
+            seg[one] = fn(seg[one])
+            return one, at + 1
+        return f"zeros {name}", change
+    return [
+        row("over a record that only the first has", start + 1, lambda x: x[:start + 1] + [holed(x[start + 1])] + x[start + 2:]), row("over a checkpoint", cp, lambda x: x[:cp] + [holed(x[cp])] + x[cp + 1:]),
+        row("from a proven record to the end", start, lambda x: x[:start] + [holed(x[start])[:-1] + bytes(5000) + b"x"]), row("over one record more than is repeated", r - 1, lambda x: x[:r - 1] + [holed(x[r - 1])] + x[r:]),
+        row("over the header", 0, lambda x: [holed(x[0])] + x[1:]), row("over the header, many blocks", 0, lambda x: [x[0][:20] + bytes(200000)] + x[1:]),
+        row("and a record put behind them that was never there", r + 1, lambda x: x[:r] + [holed(x[r]), forged] + x[r + 1:]), row("and a record behind the end", last + 1, lambda x: x[:r] + [holed(x[r])] + x[r + 1:] + [fresh]),
+        row("and another behind them changed", last, lambda x: x[:r] + [holed(x[r])] + x[r + 1:last] + [x[last].replace(b'"rev":', b'"rev":1')]), row("and two behind them swapped", r + 1, lambda x: x[:r] + [holed(x[r]), x[r + 2], x[r + 1]] + x[r + 3:]),
+        row("and text behind them", r + 1, lambda x: x[:r] + [holed(x[r]), b"hello\n"] + x[r + 1:]), row("and text in the same line", r, lambda x: x[:r] + [holed(x[r])[:-7] + b"hello\n"] + x[r + 1:]), row("of many blocks, and text behind them", last + 1, lambda x: x + [bytes(200000) + b"hello\n"]),
+        row("and an old record again behind them", r + 1, lambda x: x[:r] + [holed(x[r]), x[start]] + x[r + 1:]), row("and the header again behind them", r + 1, lambda x: x[:r] + [holed(x[r]), x[0]] + x[r + 1:]),
+    ]
+
+
 def segment_edits(copy, start, cp):
     one, two = list(copy.good)[:2]
 
@@ -184,7 +226,7 @@ def segment_edits(copy, start, cp):
         return change
     copies = [("another target", b"/v1/run1", b"/v1/run9"), ("a field taken out", b',"code":"ok"', b""), ("no record any more", b'{"chain"', b"{chain")]
     rows = [(f"the first of two copies: {name}", first_copy(old, new)) for name, old, new in copies]
-    return rows + [("an interval forged with its published key", forge), ("two segments swapped", swapped), ("a segment under another number", renamed), ("a segment twice", twice)]
+    return rows + zeros_bad(copy, start, cp) + [("an interval forged with its published key", forge), ("two segments swapped", swapped), ("a segment under another number", renamed), ("a segment twice", twice)]
 
 
 def judge(copy, change):
@@ -205,7 +247,7 @@ def truncated(t, copy, anchor):
     cps = [i for i, line in enumerate(last) if json.loads(line)["event"] == "checkpoint"]
     older = {n: copy.good[n] for n in names[:-1]}
     rows = [("the last segment gone", older), ("the end cut at a checkpoint", {**older, names[-1]: last[:cps[0] + 1]}) if len(cps) > 1 else ("all but the header gone", {**older, names[-1]: last[:1]}),
-            ("the last line gone", {**older, names[-1]: last[:-1]}), ("the last line cut", {**older, names[-1]: last[:-1] + [last[-1][:40]]})]
+            ("the end zeroed, as if it were reserve", {**older, names[-1]: last[:-3] + [bytes(sum(map(len, last[-3:])))]}), ("the last line gone", {**older, names[-1]: last[:-1]}), ("the last line cut", {**older, names[-1]: last[:-1] + [last[-1][:40]]})]
     for name, seg in rows:
         copy.put(seg)
         rc, r = copy.verify("--anchor", anchor)
@@ -230,6 +272,10 @@ def offline(t, s):
     anchor = r["anchor"]
     for name, change in edits(copy):
         t.is_(judge(copy, change), "", f"found, and where: {name}")
+    for name, lines in zeros_good(copy):
+        copy.put({**copy.good, next(iter(copy.good)): lines})
+        rc, now = copy.verify("--anchor", anchor)
+        t.ok(rc == 0 and {**now, "torn": r["torn"]} == r, f"zeros of a power cut in the first of two copies, {name}: nothing is lost, and no less is proven", (rc, now))
     truncated(t, copy, anchor)
     with broker.Broker() as other:
         other.start()
@@ -358,6 +404,7 @@ def starts(t, s):
     for args in (("audit", "export"), ("audit", "tail", "--lines", "1000"), ("--json", "audit", "tail", "--lines", "1000")):
         said = b.cli(*args).stdout
         t.ok("/v1/tail/7" not in said and said.count("/v1/tail/1") == 1, f"{' '.join(args)}: the copy that is proven", re.findall(r".*/v1/tail/.*", said))
+    holes(t, b, f"{audit}/{newest}", killed)
     with open(f"{audit}/{newest}", "r+b") as f:
         f.write(killed)
     old = sorted(os.listdir(audit))[0]
@@ -370,8 +417,23 @@ def starts(t, s):
         f.write(data)
     t.is_(b.cli("audit", "verify", check=False).returncode, 0, "put right, it verifies")
     counts = range(1, len(b.cli("audit", "export").stdout.splitlines()) + 1)
-    t.is_([n for n in counts if len(b.cli("--json", "audit", "tail", "--lines", str(n)).stdout.splitlines()) != n], [], "audit tail --lines: as many as asked for, copies not counted")
+    t.is_([n for n in counts if all(len(b.cli("--json", "audit", "tail", "--lines", str(n)).stdout.splitlines()) != n for _ in range(2))], [], "audit tail --lines: as many as asked for, copies not counted")
     missing(t, s)
+
+
+def holes(t, b, path, killed):
+    """Zeros in the copy that a kill left: its place is taken by the next segment, and no one's by what is written behind them."""
+    at = killed.index(b"/v1/tail/1")
+    first, second = killed.rindex(b"\n", 0, at) + 1, killed.index(b"\n", at) + 1
+    forged = killed[first:second].replace(b"/v1/tail/1", b"/v1/tail/8")
+    third = killed.index(b"\n", second) + 1
+    for what, data, rc in (("", killed[:at] + bytes(10) + killed[at + 10:], 0), (" with a record put behind them", killed[:at] + bytes(second - at - 1) + b"\n" + forged[:third - second - 1] + b"\n" + killed[third:], 1)):
+        with open(path, "r+b") as f:
+            f.write(data)
+        p = b.cli("audit", "verify", check=False)
+        t.ok(p.returncode == rc and (not rc or "otherwise" in p.stderr), f"zeros in the copy that a kill left{what}: {'found' if rc else 'all is there'}", p.stderr)
+        said = b.cli("audit", "export").stdout
+        t.ok("/v1/tail/8" not in said and said.count("/v1/tail/1") == 1, f"zeros in the copy that a kill left{what}: export prints the record that is proven, once", re.findall(r".*/v1/tail/.*", said))
 
 
 # ---- somebody else's hands in the directory, while it runs

@@ -428,28 +428,6 @@ test_repeats(void)
 	}
 }
 
-/* A block that never reached the disk, with later ones behind it: the keeper says what it lost. */
-static void
-test_zeros(void)
-{
-	AUTO(fixture_close) struct fixture f;
-	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
-	struct verify_result r;
-
-	fill(&f, &b);
-	damage(&b, 12, '0', &edited);
-	segment_store(&f, 1, buf_span(&edited));
-	must(fixture_open(&f, 11) == ERR_OK);
-	fixture_shut(&f);
-	r = verify_all(&f, NULL);
-	ok(r.bad_line == 0 && r.proven_seq == r.last_seq, "zeros: a record says so: %s", r.why);
-	segment_load(&f, 2, &b);
-	damage(&b, 1, '^', &edited);
-	segment_store(&f, 2, buf_span(&edited));
-	r = verify_all(&f, NULL);
-	ok(r.bad_segment == 2 && r.bad_line == 2, "zeros: its repetition is proven: %s", r.why);
-}
-
 static const struct {
 	uint32_t stray;
 	enum err open;
@@ -493,7 +471,6 @@ main(void)
 	test_forged_record();
 	test_wrong_key();
 	test_repeats();
-	test_zeros();
 	test_strays();
 	return done();
 }

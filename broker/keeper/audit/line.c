@@ -1,5 +1,6 @@
 #include "broker/keeper/audit/line.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -188,16 +189,19 @@ audit_line_follows(
 
 /* In a string there is no quote without a backslash in front: this stands in none. */
 uint64_t
-audit_line_of(const struct audit_line *l)
+audit_line_number(const struct audit_line *l, const char *field)
 {
-	static const char label[] = ",\"of\":";
-	const uint8_t *at = memmem(l->maced.p, l->maced.len, label, sizeof(label) - 1);
-	uint64_t of = 0;
+	char label[AUDIT_EVENT_MAX];
+	int len = snprintf(label, sizeof(label), ",\"%s\":", field);
+	const uint8_t *at;
+	uint64_t n = 0;
 	struct span s;
 
+	must(len > 0 && (size_t)len < sizeof(label));
+	at = memmem(l->maced.p, l->maced.len, label, (size_t)len);
 	if (at == NULL)
 		return 0;
-	s.p = at + sizeof(label) - 1;
+	s.p = at + len;
 	s.len = l->maced.len - (size_t)(s.p - l->maced.p);
-	return number(&s, &of) ? of : 0;
+	return number(&s, &n) ? n : 0;
 }

@@ -55,7 +55,7 @@ enum err audit_line_scan(struct span line, struct audit_line *ret_l) NODISCARD;
 bool audit_line_follows(
     const struct audit_line *l, const uint8_t key[KEY_LEN], const uint8_t previous[HASH_LEN]);
 
-/* The field "of" of a record; 0: it has none. */
-uint64_t audit_line_of(const struct audit_line *l);
+/* A field of a record that is a number, such as "of"; 0: it has none. */
+uint64_t audit_line_number(const struct audit_line *l, const char *field);
 
 #endif

@@ -5,12 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/keeper/audit/held.h"
-#include "broker/keeper/audit/line.h"
-#include "broker/keeper/audit/reserve.h"
-#include "common/sys.h"
-
-#define READ_BYTES 65536
+#include "broker/keeper/audit/reader.h"
+#include "broker/keeper/audit/repeat.h"
 
 /* Records since a mark, in order. */
 struct run {
@@ -27,14 +23,14 @@ struct verify {
 	 * records around it. */
 	struct run now, before;
 	struct repeat repeat; /* of the segment before, by this one */
+	struct reader reader; /* of this segment */
+	struct hole hole;     /* open: it stopped at zeros */
 	uint64_t seq;	      /* of the last record read */
 	uint32_t segment, previous;
 	uint64_t line;
 	bool stopped; /* the rest of this segment does not count */
 	bool hunted;  /* and what was read of its interval before was judged */
-	bool skip;    /* to the end of a line that is too long */
 	bool torn, final;
-	bool zeros; /* it stopped at a line with zeros: a block that was never written */
 	bool removal_seen, removal_met; /* in this interval; in one that is proven */
 	struct verify_result r;
 };
@@ -50,6 +46,8 @@ verify_new(const uint8_t public_key[SIGN_PUBLIC_LEN], struct verify **ret_v)
 	v->now.held = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
 	v->before.held = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
 	v->repeat.lines = (struct buf)BUF_MAX(REPEAT_BYTES_MAX);
+	v->hole.bytes = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
+	v->repeat.hole.bytes = (struct buf)BUF_MAX(VERIFY_INTERVAL_BYTES_MAX);
 	*ret_v = v;
 	return ERR_OK;
 }
@@ -61,7 +59,9 @@ verify_free(struct verify *v)
 		return;
 	buf_wipe(&v->now.held);
 	buf_wipe(&v->before.held);
-	buf_wipe(&v->repeat.lines);
+	repeat_wipe(&v->repeat);
+	hole_wipe(&v->hole);
+	reader_close(&v->reader);
 	free(v);
 }
 
@@ -90,7 +90,7 @@ bad_at(struct verify *v, const struct held *where, const char *why)
 	if (v->stopped) /* the first one counts */
 		return ERR_AUTH;
 	v->stopped = true;
-	v->zeros = false;
+	hole_close(&v->hole);
 	state_bad(&v->r, where, why);
 	return ERR_AUTH;
 }
@@ -101,6 +101,19 @@ bad(struct verify *v, const char *why)
 	struct held here = { .seq = v->seq + 1, .line = v->line, .segment = v->segment };
 
 	return bad_at(v, &here, why);
+}
+
+/* None of ours; zeros in it may be a block that was never written. */
+static enum err
+bad_bytes(struct verify *v, struct span line, const char *why)
+{
+	struct held here = { .seq = v->seq + 1, .line = v->line, .segment = v->segment };
+	enum err e = ERR_LIMIT;
+
+	(void)bad_at(v, &here, why);
+	if (line.len > 0 && memchr(line.p, '\0', line.len) != NULL)
+		e = hole_open(&v->hole, &here, v->reader.fd, v->reader.line_at, v->reader.end);
+	return e == ERR_OK || e == ERR_LIMIT ? ERR_AUTH : e;
 }
 
 static enum err
@@ -150,7 +163,7 @@ check_end(struct verify *v)
 	struct held due;
 	const char *why = repeat_missing(&v->repeat, &due);
 
-	v->final = v->stopped && !v->torn && !v->zeros;
+	v->final = v->stopped && !v->torn && !hole_is_open(&v->hole);
 	if (v->final)
 		return ERR_AUTH;
 	return why == NULL ? ERR_OK : bad_copy(v, &due, why);
@@ -172,9 +185,6 @@ first_header(struct verify *v, const struct audit_line *l)
 static enum err
 take_back(struct verify *v, const struct audit_line *l)
 {
-	struct held zeros = {
-		.seq = v->r.bad_seq, .line = v->r.bad_line, .segment = v->r.bad_segment
-	};
 	bool back = l->seq < v->now.from.seq;
 	uint8_t mac[HASH_LEN];
 	enum err e;
@@ -190,8 +200,8 @@ take_back(struct verify *v, const struct audit_line *l)
 		e = buf_append_span(&v->repeat.lines, buf_span(&v->before.held));
 		buf_clear(&v->before.held);
 	}
-	if (e == ERR_OK && v->zeros)
-		e = held_add(&v->repeat.lines, &zeros, SPAN_NONE);
+	if (hole_is_open(&v->hole))
+		hole_take(&v->repeat.hole, &v->hole);
 	v->seq = l->seq;
 	if (e == ERR_OK &&
 	    (!secret_equal(mac, HASH_LEN, l->mac, HASH_LEN) || l->interval != v->now.from.interval))
@@ -245,7 +255,8 @@ on_header(struct verify *v, struct span line)
 	if (e != ERR_OK)
 		return e;
 	v->stopped = v->hunted = false; /* what was bad before is explained */
-	v->torn = v->zeros = v->removal_seen = false;
+	v->torn = v->removal_seen = false;
+	hole_close(&v->hole);
 	v->r.bad_line = v->r.bad_seq = 0;
 	v->r.bad_segment = 0;
 	v->r.why[0] = '\0';
@@ -274,7 +285,7 @@ static bool
 is_removal_in_front(const struct verify *v, const struct audit_line *l)
 {
 	return l->kind == AUDIT_LINE_RECORD && span_eq_str(l->event, AUDIT_EVENT_REMOVED) &&
-	       audit_line_of(l) + 1 == v->r.first_seq;
+	       audit_line_number(l, "of") + 1 == v->r.first_seq;
 }
 
 /* The checkpoint published the key: now every record of its interval can be checked. */
@@ -357,11 +368,10 @@ on_record(struct verify *v, struct span line)
 {
 	struct audit_line l;
 
-	if (audit_line_scan(line, &l) != ERR_OK || l.kind == AUDIT_LINE_SEGMENT) {
-		(void)bad(v, "the line is none of ours");
-		v->zeros = memchr(line.p, '\0', line.len) != NULL;
-		return ERR_AUTH;
-	}
+	if (audit_line_scan(line, &l) != ERR_OK || l.kind == AUDIT_LINE_SEGMENT)
+		return bad_bytes(v, line,
+		    line.len > AUDIT_LINE_MAX ? "the line is longer than any of ours"
+					      : "the line is none of ours");
 	if (!is_chain(v, &l))
 		return bad(v, "the record is of another chain");
 	if (l.seq != v->seq + 1)
@@ -370,16 +380,21 @@ on_record(struct verify *v, struct span line)
 }
 
 static enum err
-on_line(struct verify *v, struct span line)
+on_torn(struct verify *v)
+{
+	v->torn = v->torn || !v->stopped;
+	return bad(v, "the line is half written");
+}
+
+static enum err
+on_line(struct verify *v, enum read_kind kind, struct span line)
 {
 	enum err e = ERR_OK;
 
-	if (v->skip) {
-		v->skip = false; /* its end; it was counted */
-		return ERR_OK;
-	}
 	v->line++;
-	if (v->line == 1)
+	if (kind == READ_TORN)
+		e = on_torn(v);
+	else if (v->line == 1)
 		e = on_header(v, line);
 	else if (!v->stopped)
 		e = on_record(v, line);
@@ -388,90 +403,39 @@ on_line(struct verify *v, struct span line)
 	return e == ERR_AUTH && !v->final ? ERR_OK : e;
 }
 
-/* The whole lines at the front of in; the rest stays. */
 static enum err
-take_lines(struct verify *v, struct buf *in)
+read_lines(struct verify *v)
 {
 	enum err e = ERR_OK;
 
-	while (e == ERR_OK && in->len > 0) {
-		const uint8_t *end = memchr(in->data, '\n', in->len);
+	while (e == ERR_OK) {
+		enum read_kind kind = READ_END;
 		struct span line;
 
-		if (end == NULL)
-			return ERR_OK;
-		line = span_of(in->data, (size_t)(end - in->data));
-		e = on_line(v, line);
-		buf_consume(in, line.len + 1);
+		e = reader_next(&v->reader, &kind, &line);
+		if (e == ERR_OK && kind == READ_END)
+			break;
+		if (e == ERR_OK)
+			e = on_line(v, kind, line);
 	}
 	return e;
-}
-
-/* The file ended inside a line. */
-static void
-on_torn(struct verify *v)
-{
-	v->line += !v->skip;
-	v->torn = v->torn || !v->stopped;
-	(void)bad(v, "the line is half written");
-}
-
-static void
-on_long(struct verify *v, struct buf *in)
-{
-	v->line += !v->skip;
-	v->skip = true;
-	v->zeros = v->stopped ? v->zeros : memchr(in->data, '\0', in->len) != NULL;
-	(void)bad(v, "the line is longer than any of ours");
-	buf_clear(in);
-}
-
-static enum err
-read_lines(struct verify *v, int fd, struct buf *in)
-{
-	uint64_t at = 0, end;
-
-	if (audit_reserve_find(fd, &end) != ERR_OK)
-		return ERR_IO;
-	for (;;) {
-		ssize_t n;
-		enum err e = buf_reserve(in, READ_BYTES);
-
-		if (e == ERR_LIMIT) {
-			on_long(v, in);
-			e = buf_reserve(in, READ_BYTES);
-		}
-		if (e != ERR_OK)
-			return e;
-		n = sys_pread(
-		    fd, buf_tail(in), end - at < READ_BYTES ? end - at : READ_BYTES, (off_t)at);
-		if (n < 0)
-			return ERR_IO;
-		if (n == 0) {
-			if (in->len > 0)
-				on_torn(v);
-			return ERR_OK;
-		}
-		buf_added(in, (size_t)n);
-		at += (uint64_t)n;
-		e = take_lines(v, in);
-		if (e != ERR_OK)
-			return e;
-	}
 }
 
 enum err
 verify_segment(struct verify *v, uint32_t segment, int fd)
 {
-	AUTO(buf_wipe) struct buf in = BUF_MAX(READ_BYTES + AUDIT_LINE_MAX);
+	enum err e;
 
 	if (v->final)
 		return ERR_AUTH;
 	v->previous = v->segment;
 	v->segment = segment;
 	v->line = 0;
-	v->skip = false;
-	return read_lines(v, fd, &in); /* what is not final the next header decides, or the end */
+	e = reader_open(&v->reader, fd);
+	if (e == ERR_OK)
+		e = read_lines(v); /* what is not final the next header decides, or the end */
+	reader_close(&v->reader);
+	return e;
 }
 
 struct verify_result

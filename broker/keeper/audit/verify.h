@@ -21,7 +21,7 @@
  * the oldest segments may be gone and the rest still verifies, if a record says that they are; and
  * a segment written after a crash or a failed sync says by from_seq which remains at the end of the
  * one before it count no more, and repeats them: a remaining line that it does not repeat byte for
- * byte is bad, but for half a line at the end.
+ * byte is bad, but for half a line at the end, and for zeros (hole.h).
  */
 #define VERIFY_INTERVAL_BYTES_MAX (64u << 20) /* between two checkpoints; a longer one is bad */
 
