@@ -1,5 +1,4 @@
 /* import compose: a Compose stack's way off its .env, and back. Values are never printed. */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,15 +6,6 @@
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "common/secret.h"
-
-/* The model holds the keys, resolved: what the JSON library gives back must not keep them. */
-static void
-free_wiped(void *p)
-{
-	if (p != NULL)
-		secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
 
 static enum cli_exit
 plan(struct stack *s)
@@ -110,7 +100,8 @@ cmd_import_compose(struct cli *c)
 	struct stack *s;
 	enum cli_exit x;
 
-	json_set_alloc_funcs(malloc, free_wiped);
+	/* The model holds the keys, resolved: what the JSON library gives back must not. */
+	json_set_alloc_funcs(malloc, secret_wipe_free);
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return cli_fail(CLI_FAILED, "out of memory");

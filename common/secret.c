@@ -1,5 +1,7 @@
 #include "common/secret.h"
 
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -164,4 +166,12 @@ secret_wipe(void *p, size_t len)
 {
 	if (len > 0)
 		explicit_bzero(p, len);
+}
+
+void
+secret_wipe_free(void *p)
+{
+	if (p != NULL)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
 }

@@ -38,5 +38,7 @@ bool secret_equal(const void *a, size_t a_len, const void *b, size_t b_len);
 
 /* Clears memory in a way the compiler keeps. The one wipe of the tree (explicit_bzero(3)). */
 void secret_wipe(void *p, size_t len);
+/* free(3) for a library whose memory may have held a secret: the whole block is wiped first. */
+void secret_wipe_free(void *p);
 
 #endif

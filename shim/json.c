@@ -1,22 +1,13 @@
 #include "shim/json.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "common/secret.h"
 
-static void
-free_wiped(void *p)
-{
-	if (p != NULL)
-		secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
 void
 shim_json_init(void)
 {
-	json_set_alloc_funcs(malloc, free_wiped);
+	json_set_alloc_funcs(malloc, secret_wipe_free);
 }
 
 void
@@ -29,7 +20,7 @@ shim_json_freep(json_t **j)
 void
 shim_json_text_freep(char **text)
 {
-	free_wiped(*text);
+	secret_wipe_free(*text);
 	*text = NULL;
 }
 

@@ -93,6 +93,7 @@ compares(void)
 	secret_wipe(a, 10);
 	ok(memcmp(a, b, 10) == 0 && a[10] == 9, "wipe clears that much");
 	secret_wipe(NULL, 0);
+	secret_wipe_free(NULL);
 }
 
 int
