@@ -12,7 +12,7 @@ plan(struct stack *s)
 {
 	static enum cli_exit (*const steps[])(struct stack * s) = { stack_read, stack_find_keys,
 		stack_judge, stack_settle, stack_compose_env, stack_compose_overlays,
-		stack_find_literals, stack_find_scripts };
+		stack_find_literals, stack_find_scripts, stack_find_rest };
 	enum cli_exit x = CLI_OK;
 
 	for (size_t i = 0; i < COUNT(steps) && x == CLI_OK; i++)

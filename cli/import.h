@@ -100,6 +100,10 @@ struct import {
 	bool has_owner;		       /* of what is in outs and out */
 	uid_t owner;
 	gid_t group;
+	/* Asked when out and outs are in their places, before the broker is told; NULL: nobody is.
+	 */
+	enum cli_exit (*check)(void *arg);
+	void *check_arg;
 };
 
 #define IMPORT_NONE                                                                                \

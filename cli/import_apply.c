@@ -32,7 +32,8 @@ struct apply {
 	struct stored *stored;
 	uint32_t stored_count;
 	bool workload_added[IMPORT_WORKLOADS_MAX];
-	bool enrolled[IMPORT_WORKLOADS_MAX];
+	bool enrolled[IMPORT_WORKLOADS_MAX];	  /* or it failed half-way */
+	bool enroll_is_new[IMPORT_WORKLOADS_MAX]; /* no file was there before */
 	bool reloaded;
 };
 
@@ -209,6 +210,17 @@ store_values(struct apply *a)
 	return x;
 }
 
+/* Nobody uses them yet, so they can be looked at before the broker is told. */
+static enum cli_exit
+place_outs(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = a->config_count; i < a->file_count && x == CLI_OK; i++)
+		x = place_file(&a->files[i]);
+	return x == CLI_OK && a->im->check != NULL ? a->im->check(a->im->check_arg) : x;
+}
+
 static enum cli_exit
 place_config(struct apply *a)
 {
@@ -230,23 +242,29 @@ reload(struct apply *a)
 }
 
 static enum cli_exit
+add_workload(const struct apply *a, uint32_t i, bool quietly)
+{
+	AUTO(json_freep) json_t *reply = NULL;
+	AUTO(json_freep) json_t *body = json_pack("{s:s}", "name", a->im->workloads[i]);
+
+	if (body == NULL)
+		return cli_fail(CLI_FAILED, "out of memory");
+	return quietly ? admin_post_quietly(a->c, "workloads", body, &reply)
+		       : admin_post(a->c, "workloads", body, &reply);
+}
+
+static enum cli_exit
 add_workloads(struct apply *a)
 {
-	for (uint32_t i = 0; i < a->im->workload_count; i++) {
-		AUTO(json_freep) json_t *reply = NULL;
-		AUTO(json_freep) json_t *body = json_pack("{s:s}", "name", a->im->workloads[i]);
-		enum cli_exit x;
+	enum cli_exit x = CLI_OK;
 
-		if (body == NULL)
-			return cli_fail(CLI_FAILED, "out of memory");
+	for (uint32_t i = 0; i < a->im->workload_count && x == CLI_OK; i++) {
 		if (find_row(a->workloads, a->im->workloads[i]) != NULL)
 			continue;
-		x = admin_post(a->c, "workloads", body, &reply);
-		if (x != CLI_OK)
-			return x;
-		a->workload_added[i] = true;
+		x = add_workload(a, i, false);
+		a->workload_added[i] = x == CLI_OK;
 	}
-	return CLI_OK;
+	return x;
 }
 
 static bool
@@ -258,6 +276,31 @@ has_enrollment(const struct apply *a, uint32_t i)
 	       admin_number(row, "open_enrollments") > 0 && cli_given(a->c, "force") == NULL;
 }
 
+static struct enroll_target
+enroll_target(const struct apply *a, uint32_t i)
+{
+	const struct import_enroll *e = &a->im->enrolls[i];
+
+	return (struct enroll_target){
+		.path = e->path, .replace = true, .has_owner = true, .owner = e->owner
+	};
+}
+
+static enum cli_exit
+check_enrolls(struct apply *a)
+{
+	enum cli_exit x = CLI_OK;
+
+	for (uint32_t i = 0; a->im->enrolls != NULL && i < a->im->workload_count && x == CLI_OK;
+	     i++) {
+		struct enroll_target target = enroll_target(a, i);
+
+		if (!has_enrollment(a, i))
+			x = enroll_file_check(&target);
+	}
+	return x;
+}
+
 /* One that is there and open stays: the container that mounts it goes on. */
 static enum cli_exit
 enroll_workloads(struct apply *a)
@@ -266,19 +309,17 @@ enroll_workloads(struct apply *a)
 
 	for (uint32_t i = 0; a->im->enrolls != NULL && i < a->im->workload_count && x == CLI_OK;
 	     i++) {
-		const struct import_enroll *e = &a->im->enrolls[i];
-		struct enroll_new n = { .reusable = true, .cap = e->cap, .replace = true };
-		struct enroll_target target = {
-			.path = e->path, .replace = true, .has_owner = true, .owner = e->owner
+		struct enroll_target target = enroll_target(a, i);
+		struct enroll_new n = {
+			.reusable = true, .cap = a->im->enrolls[i].cap, .replace = true
 		};
 
 		if (has_enrollment(a, i))
 			continue;
 		(void)snprintf(n.workload, sizeof(n.workload), "%s", a->im->workloads[i]);
-		a->enrolled[i] = access(e->path, F_OK) != 0;
-		x = enroll_file_check(&target);
-		if (x == CLI_OK)
-			x = enroll_make(a->c, &n, &target);
+		a->enroll_is_new[i] = access(target.path, F_OK) != 0;
+		a->enrolled[i] = true;
+		x = enroll_make(a->c, &n, &target);
 	}
 	return x;
 }
@@ -313,6 +354,8 @@ promote_values(struct apply *a)
 	return x;
 }
 
+/* The broker forgets no name. One that was revoked would refuse the next try, so it is made known
+ * again, without the enrollment. */
 static bool
 undo_workloads(const struct apply *a)
 {
@@ -322,11 +365,12 @@ undo_workloads(const struct apply *a)
 		AUTO(json_freep) json_t *reply = NULL;
 		char path[1024];
 
-		if (!a->workload_added[i])
+		if (!a->workload_added[i] || !a->enrolled[i])
 			continue;
 		good =
 		    admin_object_path("workloads", a->im->workloads[i], "revoke", path) == CLI_OK &&
-		    admin_post_quietly(a->c, path, NULL, &reply) == CLI_OK && good;
+		    admin_post_quietly(a->c, path, NULL, &reply) == CLI_OK &&
+		    add_workload(a, i, true) == CLI_OK && good;
 	}
 	return good;
 }
@@ -344,13 +388,25 @@ undo_value(const struct apply *a, const struct stored *s)
 	return change_secret(a, s, "destroy", s->version, true) == CLI_OK;
 }
 
+static bool
+leaves_names(const struct apply *a)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < a->stored_count; i++)
+		any = any || a->stored[i].before == 0;
+	for (uint32_t i = 0; i < a->im->workload_count; i++)
+		any = any || a->workload_added[i];
+	return any;
+}
+
 static void
 undo(struct apply *a)
 {
 	bool good = undo_workloads(a);
 
 	for (uint32_t i = 0; i < a->im->workload_count; i++)
-		if (a->enrolled[i])
+		if (a->enroll_is_new[i])
 			(void)sys_unlink(a->im->enrolls[i].path);
 	for (uint32_t i = 0; i < a->file_count; i++)
 		good = place_undo(&a->files[i]) && good;
@@ -362,7 +418,10 @@ undo(struct apply *a)
 	for (uint32_t i = 0; i < a->stored_count; i++)
 		good = undo_value(a, &a->stored[i]) && good;
 	if (good)
-		cli_say(a->c, "all steps were taken back; nothing was imported");
+		cli_say(a->c, "all steps were taken back; nothing was imported%s",
+		    leaves_names(a) ? " (the broker forgets no name: secrets stay known without a "
+				      "value, workloads without an enrollment)"
+				    : "");
 	else
 		cli_warn("not all steps could be taken back: look at sidekey secret list, workload "
 			 "list and the "
@@ -372,16 +431,16 @@ undo(struct apply *a)
 static enum cli_exit
 run(struct apply *a)
 {
-	static enum cli_exit (*const steps[])(struct apply * a) = { check_broker, write_files,
-		store_values, place_config, reload, add_workloads, enroll_workloads };
+	/* promote_values() is the last: what was active before cannot be made so again without a
+	 * trace. */
+	static enum cli_exit (*const steps[])(struct apply * a) = { check_broker, check_enrolls,
+		write_files, place_outs, store_values, place_config, reload, add_workloads,
+		enroll_workloads, promote_values };
 	enum cli_exit x = CLI_OK;
 
 	for (size_t i = 0; i < COUNT(steps) && x == CLI_OK; i++)
 		x = steps[i](a);
-	for (uint32_t i = a->config_count; i < a->file_count && x == CLI_OK; i++)
-		x = place_file(&a->files[i]);
-	/* Last: what was active before cannot be made so again without a trace. */
-	return x == CLI_OK ? promote_values(a) : x;
+	return x;
 }
 
 enum cli_exit

@@ -89,6 +89,7 @@ enum cli_exit stack_compose_env(struct stack *s) NODISCARD;	 /* import.out */
 enum cli_exit stack_compose_overlays(struct stack *s) NODISCARD; /* import.outs */
 enum cli_exit stack_find_literals(struct stack *s) NODISCARD;	 /* notes */
 enum cli_exit stack_find_scripts(struct stack *s) NODISCARD;	 /* notes */
+enum cli_exit stack_find_rest(struct stack *s) NODISCARD;	 /* notes */
 
 /* What the parts share. */
 enum cli_exit stack_note(struct stack *s, enum stack_note kind, const char *fmt, ...) PRINTF(3, 4);
@@ -99,6 +100,8 @@ struct import_item *stack_item(const struct stack *s, const char *name, const js
 bool stack_holds(const json_t *j, struct span bytes);
 /* s with each taken key in it replaced by its stand-in. */
 enum err stack_put_clean(const struct stack *s, struct span text, struct buf *out) NODISCARD;
+/* Does any value of the .env or of a service stand in text, so that it must not be shown? */
+bool stack_quotes_value(const struct stack *s, struct span text);
 /* A service of the model of one file, with those before it. */
 const json_t *stack_def_in(const struct stack_file *f, const char *service);
 bool stack_has(const struct buf *names, const char *name); /* in a list of names with NULs */
@@ -109,6 +112,8 @@ enum cli_exit stack_docker_find(struct stack *s) NODISCARD;
 enum cli_exit stack_docker_config(
     struct stack *s, uint32_t count, bool bare, json_t **ret_model) NODISCARD;
 enum cli_exit stack_docker_images(struct stack *s) NODISCARD; /* images, health */
+/* What Compose makes of originals, overlays and .env.sidekey, which are in their places. */
+enum cli_exit stack_docker_outcome(const struct stack *s, json_t **ret_model) NODISCARD;
 /* The uid of a name in an image's /etc/passwd. False: there is none, or nobody to ask. */
 bool stack_docker_uid(const struct stack *s, const char *image, const char *user, uid_t *ret_uid);
 /* The image of a service, named as Compose does. */
@@ -128,6 +133,10 @@ void stack_judge_network(const struct stack *s, struct stack_service *v);
 /* stack_controls.c: the names of the CIS controls that are off. */
 json_t *stack_missing_controls(const json_t *def, const json_t *image, bool converted);
 
+/* stack_rest.c: of a struct stack: is the outcome one that Compose takes? Warns of keys that are
+ * left in it. Without a client nobody is asked. */
+enum cli_exit stack_check_outcome(void *arg) NODISCARD;
+
 /* The plan, for people or as JSON. */
 enum cli_exit stack_report(struct stack *s) NODISCARD;
 
@@ -137,6 +146,8 @@ enum cli_exit stack_read_record(const struct stack *s, json_t **ret_record) NODI
 /* The digest of a file's bytes, in hex. False: it is not there, or cannot be read. */
 bool stack_file_digest(const char *path, char ret_hex[STACK_DIGEST_SIZE]);
 void stack_text_digest(struct span text, char ret_hex[STACK_DIGEST_SIZE]);
+/* Is it a file that an import wrote here, and somebody changed since? */
+bool stack_edited(const struct stack *s, const char *path);
 /* Folders, secrets, files, workloads, enrollments: all of it, or none. */
 enum cli_exit stack_apply(struct stack *s) NODISCARD;
 

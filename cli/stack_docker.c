@@ -128,10 +128,14 @@ config_failed(const struct stack *s, const struct words *w, const struct buf *er
 	    status, s->file_count > 1 ? ", alone or together" : "", line);
 }
 
+/* with_ours: each overlay right behind its original, and .env.sidekey in the place of the .env. */
 static void
-add_files(const struct stack *s, uint32_t count, struct words *w)
+add_files(const struct stack *s, uint32_t count, bool with_ours, struct words *w)
 {
 	const char *env = cli_given(s->c, "env-file"), *dir = cli_given(s->c, "project-directory");
+
+	if (with_ours && s->im.out_path[0] != '\0')
+		env = s->im.out_path;
 
 	add(w, "--profile");
 	add(w, "*");
@@ -146,6 +150,11 @@ add_files(const struct stack *s, uint32_t count, struct words *w)
 	for (uint32_t i = 0; i < count; i++) {
 		add(w, "-f");
 		add(w, s->files[i].path);
+		for (uint32_t k = 0; with_ours && k < s->im.out_count; k++)
+			if (strcmp(s->im.outs[k].path, s->files[i].overlay) == 0) {
+				add(w, "-f");
+				add(w, s->files[i].overlay);
+			}
 	}
 }
 
@@ -169,7 +178,7 @@ stack_docker_config(struct stack *s, uint32_t count, bool bare, json_t **ret_mod
 	enum cli_exit x;
 
 	add_compose(s, &w);
-	add_files(s, count, &w);
+	add_files(s, count, false, &w);
 	add(&w, "config");
 	if (bare)
 		add(&w, "--no-interpolate");
@@ -183,6 +192,46 @@ stack_docker_config(struct stack *s, uint32_t count, bool bare, json_t **ret_mod
 	if (status != 0)
 		return config_failed(s, &w, &errors, status);
 	return parse(buf_span(&out), "what docker compose config prints", ret_model);
+}
+
+/* What it says is shown where it quotes no value: the files are gone when a person could look. */
+static enum cli_exit
+outcome_failed(const struct stack *s, struct buf *errors, int status)
+{
+	struct span text = buf_span(errors);
+	size_t len = 0;
+
+	while (len < text.len && len < 600 && (text.p[len] >= 0x20 || text.p[len] == '\t'))
+		len++;
+	return stack_quotes_value(s, text) || len == 0
+		   ? cli_fail(CLI_FAILED,
+			 "Compose refuses the overlays beside the originals (exit %d), and what it "
+			 "says of them holds a value of the .env, so it is not shown",
+			 status)
+		   : cli_fail(CLI_FAILED,
+			 "Compose refuses the overlays beside the originals (exit %d): %.*s",
+			 status, (int)len, (const char *)text.p);
+}
+
+enum cli_exit
+stack_docker_outcome(const struct stack *s, json_t **ret_model)
+{
+	AUTO(buf_wipe) struct buf out = BUF_MAX(STACK_TEXT_MAX);
+	AUTO(buf_wipe) struct buf errors = BUF_MAX(STACK_FILE_TEXT_MAX);
+	struct words w = { .count = 0 };
+	int status = 1;
+	enum cli_exit x;
+
+	add_compose(s, &w);
+	add_files(s, s->file_count, true, &w);
+	add(&w, "config");
+	add(&w, "--format");
+	add(&w, "json");
+	x = run_program(w.list, &out, &errors, &status);
+	if (x != CLI_OK)
+		return x;
+	return status == 0 ? parse(buf_span(&out), "what docker compose config prints", ret_model)
+			   : outcome_failed(s, &errors, status);
 }
 
 void
@@ -305,11 +354,12 @@ stack_docker_uid(const struct stack *s, const char *image, const char *user, uid
 	AUTO(buf_wipe) struct buf id = BUF_MAX(4096);
 	AUTO(buf_wipe) struct buf tar = BUF_MAX(STACK_FILE_TEXT_MAX);
 	AUTO(buf_wipe) struct buf ignored = BUF_MAX(4096);
-	const char *const create[] = { s->docker, "create", "--network", "none", "--entrypoint",
-		"/none", "--", image, NULL };
+	const char *const create[] = { s->docker, "create", "--pull", "never", "--network", "none",
+		"--entrypoint", "/none", "--", image, NULL };
 	char name[128], from[160];
 	const char *const copy[] = { s->docker, "cp", "--follow-link", from, "-", NULL };
-	const char *const drop[] = { s->docker, "rm", "--force", name, NULL };
+	/* With the volumes that it was given because the image names some. */
+	const char *const drop[] = { s->docker, "rm", "--force", "--volumes", name, NULL };
 	int status = 1;
 	bool found;
 

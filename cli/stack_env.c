@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/admin.h"
 #include "cli/stack.h"
 #include "common/secret.h"
 
@@ -29,24 +30,66 @@ stays_in(const struct stack *s, const struct stack_service *v, struct span value
 	return false;
 }
 
-/* The service that needs the value as it is; NULL: none does. */
+static bool
+holds(struct span text, struct span value)
+{
+	return value.len > 0 && text.len >= value.len &&
+	       memmem(text.p, text.len, value.p, value.len) != NULL;
+}
+
+/* A Compose secret or config that is made of a variable with the value. */
+static bool
+makes_file(const struct stack *s, const json_t *files, struct span value)
+{
+	const char *name;
+	const json_t *file;
+
+	json_object_foreach((json_t *)(uintptr_t)files, name, file)
+	{
+		const char *variable = admin_text(file, "environment");
+
+		for (uint32_t i = 0; i < s->env.count; i++)
+			if (span_eq_str(s->env.entries[i].name, variable) &&
+			    holds(dotenv_value(&s->env, &s->env.entries[i]), value))
+				return true;
+	}
+	return false;
+}
+
+/* Besides services: a config's content, a volume's options. x- blocks only repeat what services
+ * have. */
+static const char *
+needed_besides(const struct stack *s, struct span value)
+{
+	const char *part;
+	const json_t *j;
+
+	json_object_foreach(s->model, part, j)
+	{
+		if (strcmp(part, "services") == 0 || strncmp(part, "x-", 2) == 0)
+			continue;
+		if (stack_holds(j, value) ||
+		    ((strcmp(part, "secrets") == 0 || strcmp(part, "configs") == 0) &&
+			makes_file(s, j, value)))
+			return part;
+	}
+	return NULL;
+}
+
+/* The service, or else the part of the files, that needs the value as it is; NULL: none does. */
 static const char *
 needed_by(const struct stack *s, struct span value)
 {
 	for (uint32_t i = 0; i < s->service_count; i++) {
 		const struct stack_service *v = &s->services[i];
 
-		if (v->fate == STACK_CONVERTED ? stays_in(s, v, value) : stack_holds(v->def, value))
+		if (v->fate == STACK_CONVERTED
+			? stays_in(s, v, value) ||
+			      stack_holds(json_object_get(v->def, "build"), value)
+			: stack_holds(v->def, value))
 			return v->name;
 	}
-	return NULL;
-}
-
-static bool
-holds(struct span text, struct span value)
-{
-	return value.len > 0 && text.len >= value.len &&
-	       memmem(text.p, text.len, value.p, value.len) != NULL;
+	return needed_besides(s, value);
 }
 
 /* For --rollback: whose value goes back there, or that it is only a part of what stands there. */

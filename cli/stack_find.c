@@ -47,6 +47,26 @@ stack_holds(const json_t *j, struct span bytes)
 	return false;
 }
 
+/* Of four bytes on: what is shorter stands everywhere. */
+static bool
+quotes_value(const struct dotenv *d, struct span text)
+{
+	for (uint32_t i = 0; i < d->count; i++) {
+		struct span value = dotenv_value(d, &d->entries[i]);
+
+		if (value.len >= 4 && value.len <= text.len &&
+		    memmem(text.p, text.len, value.p, value.len) != NULL)
+			return true;
+	}
+	return false;
+}
+
+bool
+stack_quotes_value(const struct stack *s, struct span text)
+{
+	return quotes_value(&s->env, text) || quotes_value(&s->im.env, text);
+}
+
 /* The longest taken value that starts here; NULL: none does. */
 static const struct import_item *
 taken_at(const struct import *im, struct span rest)

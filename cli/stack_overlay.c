@@ -152,15 +152,16 @@ put_env_file(const struct stack *s, const char *name, struct buf *out)
 	{
 		char path[PATH_MAX + 16];
 		bool env = is_env(s, env_file_path(row));
+		bool may_lack = json_is_false(json_object_get(row, "required"));
 
 		(void)snprintf(
 		    path, sizeof(path), "%s%s", env_file_path(row), env ? ".sidekey" : "");
 		if (e == ERR_OK)
-			e = buf_append_str(out, "      - ");
+			e = buf_append_str(out, "      - path: ");
 		if (e == ERR_OK)
 			e = put_string(out, span_str(path));
 		if (e == ERR_OK)
-			e = buf_append_byte(out, '\n');
+			e = buf_append_str(out, may_lack ? "\n        required: false\n" : "\n");
 	}
 	return e;
 }
@@ -254,7 +255,7 @@ compose(struct stack *s, const struct stack_file *f)
 	return e == ERR_OK ? CLI_OK : cli_fail_err(e, o->path);
 }
 
-/* Only what an import wrote is written anew without being told. */
+/* Only what an import wrote, and nobody changed, is written anew without being told. */
 static enum cli_exit
 check_place(const struct stack *s, const char *path)
 {
@@ -263,6 +264,11 @@ check_place(const struct stack *s, const char *path)
 
 	if (lstat(path, &st) != 0 || cli_given(s->c, "force") != NULL)
 		return CLI_OK;
+	if (stack_edited(s, path))
+		return cli_fail(CLI_FAILED,
+		    "%s was changed since an import wrote it; undo that, or say --force to write "
+		    "it anew",
+		    path);
 	if (sys_read_file(path, &old) == ERR_OK &&
 	    (span_starts(buf_span(&old), WRITTEN_BY) ||
 		span_starts(buf_span(&old), "# Written by `sidekey import env`")))

@@ -312,6 +312,8 @@ read_model(struct stack *s, uint32_t i)
 	const char *given = cli_given_nth(s->c, "config", (int)i);
 	enum cli_exit x;
 
+	if (cli_given_nth(s->c, "config", (int)s->file_count) != NULL)
+		return cli_fail(CLI_USAGE, "there are more --config than Compose files");
 	if (cli_given(s->c, "config") == NULL)
 		x = stack_docker_config(s, i + 1, false, &s->files[i].model);
 	else if (cli_given_nth(s->c, "config", 1) == NULL) /* one, and for all of them */

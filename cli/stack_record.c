@@ -64,30 +64,56 @@ add_file(json_t *list, const char *path, struct span text)
 	return CLI_OK;
 }
 
-static bool
-lists(const json_t *list, const char *path)
+/* Of a row, or of a list of names the name itself. */
+static const char *
+name_of(const json_t *row, const char *key)
+{
+	return json_is_string(row) ? json_string_value(row) : admin_text(row, key);
+}
+
+static const json_t *
+row_of(const json_t *list, const char *key, const char *name)
 {
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(
-	    list, i, row) if (strcmp(admin_text(row, "path"), path) == 0) return true;
-	return false;
+	json_array_foreach(list, i, row) if (strcmp(name_of(row, key), name) == 0) return row;
+	return NULL;
 }
 
-/* What an earlier import wrote, and this one keeps, is still an import's. */
-static void
-add_kept(json_t *list, const json_t *old)
+/* What an earlier import did, and this one does not do again, is still to be taken back. */
+static enum cli_exit
+carry(json_t *record, const json_t *old)
 {
+	static const struct {
+		const char *list, *key;
+	} parts[] = { { "files", "path" }, { "config", "path" }, { "enrollments", "" },
+		{ "variables", "variable" } };
+	const char *env = admin_text(record, "env"), *before = admin_text(old, "env");
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(json_object_get(old, "config"), i,
-	    row) if (!lists(list, admin_text(row, "path")))(void) json_array_append(list, row);
+	if (env[0] != '\0' && before[0] != '\0' && strcmp(env, before) != 0)
+		return cli_fail(CLI_FAILED,
+		    "an import here replaced the keys of %s; take that back first (--rollback), or "
+		    "name that file with --env-file",
+		    before);
+	for (size_t k = 0; k < COUNT(parts); k++) {
+		json_t *list = json_object_get(record, parts[k].list);
+
+		json_array_foreach(json_object_get(old, parts[k].list), i,
+		    row) if (row_of(list, parts[k].key, name_of(row, parts[k].key)) == NULL)(void)
+		    json_array_append(list, row);
+	}
+	if (env[0] == '\0' && before[0] != '\0')
+		(void)json_object_set_new(record, "env", json_string(before));
+	(void)json_object_update(json_object_get(record, "health_before"),
+	    json_object_get(old, "health_before")); /* that of the stack as it was */
+	return CLI_OK;
 }
 
 static enum cli_exit
-add_config(const struct stack *s, const json_t *old, json_t *list)
+add_config(const struct stack *s, json_t *list)
 {
 	enum cli_exit x = CLI_OK;
 
@@ -102,7 +128,6 @@ add_config(const struct stack *s, const json_t *old, json_t *list)
 		if (x == CLI_OK)
 			x = add_file(list, path, buf_span(&f->text));
 	}
-	add_kept(list, old);
 	return x;
 }
 
@@ -189,10 +214,26 @@ stack_compose_record(struct stack *s)
 	if (x == CLI_OK && s->im.out_path[0] != '\0')
 		x = add_file(files, s->im.out_path, buf_span(&s->im.out));
 	if (x == CLI_OK)
-		x = add_config(s, old, json_object_get(record, "config"));
+		x = add_config(s, json_object_get(record, "config"));
 	if (x == CLI_OK)
 		x = add_paths(s, record);
+	if (x == CLI_OK)
+		x = carry(record, old);
 	return x == CLI_OK ? write_record(s, record) : x;
+}
+
+bool
+stack_edited(const struct stack *s, const char *path)
+{
+	AUTO(json_freep) json_t *record = NULL;
+	char full[PATH_MAX], digest[STACK_DIGEST_SIZE];
+	const json_t *row;
+
+	if (stack_read_record(s, &record) != CLI_OK || absolute(path, full) != CLI_OK ||
+	    !stack_file_digest(full, digest))
+		return false;
+	row = row_of(json_object_get(record, "files"), "path", full);
+	return row != NULL && strcmp(admin_text(row, "blake2b"), digest) != 0;
 }
 
 enum cli_exit
@@ -263,6 +304,8 @@ stack_apply(struct stack *s)
 		    CLI_FAILED, "no service here can be converted; nothing was changed");
 	if (stat(s->project_dir, &st) != 0)
 		return cli_fail(CLI_FAILED, "%s: %s", s->project_dir, strerror(errno));
+	s->im.check = stack_check_outcome;
+	s->im.check_arg = s;
 	s->im.has_owner = true;
 	s->im.owner = st.st_uid;
 	s->im.group = st.st_gid;

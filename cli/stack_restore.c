@@ -89,6 +89,29 @@ put_entry(struct restore *r, const struct dotenv_entry *e)
 	return k == ERR_OK ? CLI_OK : cli_fail_err(k, r->path);
 }
 
+/* A variable whose line is gone would be without its key, and nobody told. */
+static enum cli_exit
+check_lines(const struct restore *r)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(r->variables, i, row)
+	{
+		const char *name = admin_text(row, "variable");
+		bool there = false;
+
+		for (uint32_t k = 0; k < r->env.count; k++)
+			there = there || span_eq_str(r->env.entries[k].name, name);
+		if (!there)
+			return cli_fail(CLI_FAILED,
+			    "%s has no line for %s any more; put %s= there, then say --rollback "
+			    "again; nothing was changed",
+			    r->path, name, name);
+	}
+	return CLI_OK;
+}
+
 /* Byte for byte, but for the values that are others now. */
 static enum cli_exit
 put_all(struct restore *r, struct span text)
@@ -146,7 +169,9 @@ stack_restore_env(const struct stack *s, const json_t *record, const char *path,
 	r.changed = body.len != text.len;
 	if (dotenv_parse(body, &r.env, &why) != ERR_OK)
 		return cli_fail(CLI_FAILED, "%s:%u: %s", path, why.line, why.text);
-	x = link_open(s->c, &r.link);
+	x = check_lines(&r);
+	if (x == CLI_OK)
+		x = link_open(s->c, &r.link);
 	if (x == CLI_OK)
 		x = put_all(&r, body);
 	link_close(&r.link);

@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+"""import compose --apply fails in the middle, is done twice, or meets files that somebody changed; and the way back from each. The Docker client is the test's own."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from harness import broker, client, oracle, tap  # noqa: E402
+
+KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-CANARYanthropic0123456789abcdefghijklmnop-AA", "OPENAI_API_KEY": "sk-proj-CANARYopenai0123456789abcdefghij"}
+NEW = "sk-ant-api03-ROTATEDanthropic0123456789abcdefghijklmno-AA"
+FILES = {
+    ".env": "# keys\n" + "".join(f"{k}={v}\n" for k, v in KEYS.items()) + "LOG_LEVEL=info\n",
+    "docker-compose.yml": "services:\n  coder:\n    image: agent:1\n    env_file: [.env, {path: more.env, required: false}]\n    environment: {ANTHROPIC_API_KEY: '${ANTHROPIC_API_KEY:?}'}\n",
+    "docker-compose.mcp.yml": "services:\n  models: {image: agent:1, environment: {OPENAI_API_KEY: '${OPENAI_API_KEY}'}}\n",
+}
+WROTE = [".env.sidekey", "docker-compose.mcp.sidekey.yml", "docker-compose.sidekey.yml"]
+
+
+class Case:
+    """A broker, a stack of two files, and a client that knows it."""
+
+    def __init__(self, passphrase=None):
+        self.b = broker.Broker(passphrase=passphrase)
+        self.b.start(ready=passphrase is None)
+        if passphrase:
+            self.unseal()
+        self.dir = tempfile.mkdtemp(prefix="sidekey-undo-")
+        os.chmod(self.dir, 0o755)
+        for name, text in FILES.items():
+            self.write(name, text)
+        self.uid = broker.ONE_UID if self.b.prefix else os.getuid()
+        self.own()
+        env = {"coder": {"ANTHROPIC_API_KEY": KEYS["ANTHROPIC_API_KEY"], "LOG_LEVEL": "info", "PASSED": None}, "models": {"OPENAI_API_KEY": KEYS["OPENAI_API_KEY"]}}
+        services = {n: {"image": "agent:1", "entrypoint": None, "command": None, "environment": e, "healthcheck": {"test": ["CMD", "true"]}} for n, e in env.items()}
+        bare = {"services": {"coder": {"env_file": [{"path": f"{self.dir}/.env", "required": True}, {"path": f"{self.dir}/more.env", "required": False}]}, "models": {}}}
+        both = {"name": "stack", "services": services}
+        self.client = client.Client(self.b, f"{self.b.dir}/client", [{"name": "stack", "services": {"coder": services["coder"]}}, both], bare,
+                                    {"RepoTags": ["agent:1"], "Config": {"User": "node:node", "Entrypoint": ["tini", "--", "claude"], "Cmd": ["--help"]}},
+                                    f"root:x:0:0::/:/bin/sh\nnode:x:{self.uid}:{self.uid}::/:/bin/sh\n", "coder|Up 3 minutes (healthy)\n")
+        self.one, self.both = ("-f", f"{self.dir}/docker-compose.yml"), ("-f", f"{self.dir}/docker-compose.yml", "-f", f"{self.dir}/docker-compose.mcp.yml")
+        self.said = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.b.close()
+        shutil.rmtree(self.dir)
+
+    def unseal(self):
+        broker.wait_for(lambda: self.b.ready_word() is not None, "the broker to ask for its passphrase", 20)
+        self.b.cli("unseal", stdin=f"{self.b.passphrase}\n")
+
+    def write(self, name, text, mode="w"):
+        with open(f"{self.dir}/{name}", mode) as f:
+            f.write(text)
+
+    def own(self):
+        if self.b.prefix:
+            subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", self.dir], check=True)
+
+    def read(self, name):
+        with open(f"{self.dir}/{name}") as f:
+            return f.read()
+
+    def run(self, *args):
+        p = self.client.run(*args)
+        self.said += p.stdout + p.stderr
+        return p
+
+    def apply(self, *more):
+        return self.run(*self.both, "--apply", *more)
+
+    def rollback(self, *more):
+        return self.run(*self.both, "--rollback", *more)
+
+    def files(self):
+        """All files and folders of the stack and of the configuration."""
+        found = {}
+        for top in (self.dir, self.b.conf):
+            for folder, dirs, names in os.walk(top):
+                found.update({f"{folder}/{d}": None for d in dirs})
+                for n in names:
+                    with open(f"{folder}/{n}", "rb") as f:
+                        found[f"{folder}/{n}"] = f.read()
+        return found
+
+    def known(self):
+        """(secrets that have a value, workloads that could come)"""
+        secrets = [r["name"] for r in map(json.loads, self.b.cli("--json", "secret", "list").stdout.splitlines()) if r.get("active_version")]
+        rows = map(json.loads, self.b.cli("--json", "workload", "list").stdout.splitlines())
+        return sorted(secrets), sorted(r["name"] for r in rows if r["open_enrollments"])
+
+
+def fails(t, c, what, spoil, repair, word):
+    """spoil: a shell script that runs when half is done."""
+    before = c.files()
+    c.client.outcome(spoil)
+    p = c.apply()
+    repair()
+    left = {n for n in set(c.files()) ^ set(before)} | {n for n, text in before.items() if c.files().get(n, b"") != text}
+    t.ok(p.returncode != 0 and word in p.stderr and "taken back" in p.stderr, f"{what}: it fails, says why, and takes the steps back", p.stderr)
+    t.is_(left, set(), f"{what}: no file and no folder is other than before")
+    t.is_(c.known(), ([], []), f"{what}: the store has no value of it, and no enrollment is open")
+    c.client.outcome("cat model-1")
+
+
+def half_failed(t):
+    with Case(passphrase="correct horse battery") as c:
+        d, conf = c.dir, c.b.conf
+        fails(t, c, "Compose refuses the outcome", "echo 'services.coder conflicts with itself' >&2; exit 15", lambda: None, "(exit 15): services.coder conflicts with itself")
+        fails(t, c, "Compose quotes a value", f"echo 'no {KEYS['OPENAI_API_KEY']} here' >&2; exit 15", lambda: None, "so it is not shown")
+        fails(t, c, "the broker is sealed meanwhile", f"cat model-1; \"{broker.BIN}/sidekey\" --config-dir '{conf}' --run-dir '{c.b.run}' seal >/dev/null",
+              c.unseal, "sealed")
+        fails(t, c, "a policy is broken meanwhile", f"cat model-1; echo 'policy: [' > '{conf}/policies/broken.yaml'", lambda: os.unlink(f"{conf}/policies/broken.yaml"), "broken.yaml")
+        fails(t, c, "the enrollments' folder goes meanwhile", f"cat model-1; mv '{d}/.sidekey/enroll' '{d}/elsewhere'", lambda: os.rmdir(f"{d}/elsewhere"), "enroll")
+        p = c.apply()
+        t.is_(p.returncode, 0, "what is repaired can be imported: no earlier try is in its way")
+        t.is_(c.known(), (["anthropic-api-key", "openai-api-key"], ["coder", "models"]), "with values and enrollments")
+        t.is_([w for call in c.client.calls() for w in KEYS.values() if w in call], [], "no key was in a command line")
+        t.ok("create --pull never --network none" in "\n".join(c.client.calls()) and any(call.startswith("rm --force --volumes 0123") for call in c.client.calls()),
+             "a user's number is looked up in a container that is never started, pulls nothing and leaves no volume", c.client.calls())
+        t.ok('path: "%s/.env.sidekey"' % d in c.read(WROTE[2]) and 'more.env"\n        required: false' in c.read(WROTE[2]), "env_file: the .env goes on as .env.sidekey, what may be missing still may", c.read(WROTE[2]))
+        state = json.loads(c.read(".sidekey/import.json"))["health_before"]
+        t.is_(state, {"coder": "Up 3 minutes (healthy)", "models": ""}, "the health of before is recorded")
+        t.is_([k for k, v in KEYS.items() if oracle.can_bytes(v, c.said.encode(), k)], [], "no key was printed")
+
+
+def twice(t):
+    with Case() as c:
+        t.is_(c.apply().returncode, 0, "a first import")
+        first = c.files()
+        t.is_((c.apply().returncode, c.files()), (0, first), "a second one changes nothing")
+        c.write(WROTE[2], "# mine\n", "a")
+        p = c.apply()
+        t.ok(p.returncode == 1 and f"{WROTE[2]} was changed since an import wrote it" in p.stderr and c.read(WROTE[2]).endswith("# mine\n"), "an overlay that somebody edited is not written over", p.stderr)
+        t.is_((c.apply("--force").returncode, c.read(WROTE[2]).endswith("# mine\n")), (0, False), "--force does")
+        c.b.cli("secret", "rotate", "anthropic-api-key", stdin=NEW)
+        p = c.apply()
+        t.ok(p.returncode == 1 and "exists already with another value" in p.stderr, "a key that was rotated since is not set back", p.stderr)
+        before = c.files()
+        os.makedirs(f"{c.dir}/{WROTE[2]}.old/x")
+        c.write("docker-compose.yml", "# the same, and a comment\n", "a")
+        c.client.outcome("cat model-1")
+        p = c.apply("--force")
+        shutil.rmtree(f"{c.dir}/{WROTE[2]}.old")
+        c.write("docker-compose.yml", FILES["docker-compose.yml"])
+        c.own()
+        t.ok(p.returncode == 1 and "taken back" in p.stderr and c.files() == before, "a second import that fails leaves what the first one wrote", p.stderr)
+        shown = c.b.cli("secret", "show", "anthropic-api-key", "--reveal").stdout
+        t.is_(shown, NEW, "and the value that was active")
+        t.is_(c.apply("--force").returncode, 0, "--force takes the value of the .env")
+        t.is_(c.b.cli("secret", "show", "anthropic-api-key", "--reveal").stdout, KEYS["ANTHROPIC_API_KEY"], "(it is active)")
+        # The .env is gone, as the first import said; then only a part is imported again.
+        os.unlink(f"{c.dir}/.env")
+        c.client.say("bare", json.dumps({"services": {"coder": {}}}))
+        p = c.run(*c.one, "--apply")
+        t.is_(p.returncode, 0, "a third import, of one file, without the .env")
+        t.is_(c.rollback().returncode, 0, "is taken back with all that the first one did")
+        t.is_(c.read(".env"), "".join(FILES[".env"].splitlines(True)[1:]), "the .env is there again, whole but for its comment")
+        t.is_(sorted(n for n in os.listdir(c.dir) if "sidekey" in n), [], "and nothing else of any import")
+        t.is_(os.listdir(f"{c.b.conf}/policies"), [], "neither are policies")
+
+
+def other_env(t):
+    with Case() as c:
+        t.is_(c.apply().returncode, 0, "imported with one .env")
+        c.write("prod.env", FILES[".env"])
+        c.own()
+        before = c.files()
+        p = c.apply("--env-file", f"{c.dir}/prod.env")
+        t.ok(p.returncode == 1 and "--rollback" in p.stderr and c.files() == before, "an import with another .env would forget the first: refused, with the way out", p.stderr)
+
+
+def way_back(t):
+    with Case() as c:
+        t.is_(c.apply().returncode, 0, "imported, the .env deleted")
+        os.unlink(f"{c.dir}/.env")
+        c.b.cli("secret", "rotate", "anthropic-api-key", stdin=NEW)
+        c.b.cli("secret", "destroy", "openai-api-key", "--version", "1")
+        before = c.files()
+        p = c.rollback()
+        t.ok(p.returncode != 0 and "OPENAI_API_KEY" in p.stderr and "nothing was changed" in p.stderr and c.files() == before, "a key that was destroyed refuses the rollback, by its variable", p.stderr)
+        p = c.rollback("--force")
+        t.ok(p.returncode != 0 and c.files() == before, "with --force too: it makes no key", p.stderr)
+        c.b.cli("secret", "rotate", "openai-api-key", stdin=KEYS["OPENAI_API_KEY"])
+        c.write(WROTE[1], "# mine\n", "a")
+        p = c.rollback()
+        t.ok(p.returncode == 1 and WROTE[1] in p.stderr and not os.path.exists(f"{c.dir}/.env"), "an overlay that somebody edited refuses it", p.stderr)
+        c.write("docker-compose.yml", "# changed since\n", "a")
+        c.own()
+        t.is_(c.rollback("--force").returncode, 0, "--force removes that too")
+        t.is_(c.read("docker-compose.yml"), FILES["docker-compose.yml"] + "# changed since\n", "an original that was changed meanwhile stays as it is now")
+        t.is_(c.read(".env"), f"ANTHROPIC_API_KEY={NEW}\nOPENAI_API_KEY={KEYS['OPENAI_API_KEY']}\nLOG_LEVEL=info\n", "the .env has the values of now")
+        t.is_(sorted(n for n in os.listdir(c.dir) if "sidekey" in n), [], "nothing else is left")
+        p = c.rollback()
+        t.ok(p.returncode == 3 and "import.json" in p.stderr, "a second rollback knows of nothing to take back", (p.returncode, p.stderr))
+
+
+def way_back_with_env(t):
+    with Case() as c:
+        t.is_(c.apply().returncode, 0, "imported, the .env kept")
+        c.b.cli("secret", "rotate", "anthropic-api-key", stdin=NEW)
+        c.write(".env", "LOG_LEVEL=debug\nOPENAI_API_KEY=\n")
+        c.own()
+        before = c.files()
+        p = c.rollback()
+        t.ok(p.returncode == 1 and "no line for ANTHROPIC_API_KEY" in p.stderr and c.files() == before, "a line that is gone from the .env is missed, not forgotten", p.stderr)
+        c.write(".env", "# mine\nLOG_LEVEL=debug\nANTHROPIC_API_KEY=\nOPENAI_API_KEY='x'\n")
+        c.own()
+        t.is_(c.rollback().returncode, 0, "with a line for each it is rolled back")
+        t.is_(c.read(".env"), f"# mine\nLOG_LEVEL=debug\nANTHROPIC_API_KEY={NEW}\nOPENAI_API_KEY={KEYS['OPENAI_API_KEY']}\n", "into the .env as it is now")
+        c.write(".env", FILES[".env"])
+        c.own()
+        t.is_(c.apply("--force").returncode, 0, "and imported again")
+        c.write(".env", FILES[".env"])
+        before = c.files()
+        c.b.stop()
+        p = c.rollback()
+        t.ok(p.returncode != 0 and c.files() == before, "a broker that does not answer refuses a rollback; nothing is changed", p.stderr)
+
+
+def main(t):
+    half_failed(t)
+    twice(t)
+    other_env(t)
+    way_back(t)
+    way_back_with_env(t)
+
+
+tap.Tap().run(main)
