@@ -273,8 +273,8 @@ check: all house fence unit corpus ## what every commit passes
 	@tools/doc_check.sh $(BUILD)
 
 .PHONY: containers
-containers: all ## the image, the broker's Compose project and the quickstart on a Docker engine of its own (as root)
-	@$(BLACKBOX) tests/containers/run.py $(wildcard tests/containers/test_*.py) tests/regress/import_compose.py
+containers: all ## the image, the broker's Compose project, an import by Docker's own client and the quickstart on a Docker engine of its own (as root)
+	@$(BLACKBOX) tests/containers/run.py $(wildcard tests/containers/test_*.py) tests/regress/import_compose.py tests/regress/import_depth.py
 
 .PHONY: suites
 suites: longer attack fault rooted clients ## the longer suites that CI runs

@@ -13,7 +13,7 @@ from harness import broker, client, oracle, tap  # noqa: E402
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-CANARYanthropic0123456789abcdefghijklmnop-AA", "OPENAI_API_KEY": "sk-proj-CANARYopenai0123456789abcdefghij"}
 NEW = "sk-ant-api03-ROTATEDanthropic0123456789abcdefghijklmno-AA"
 FILES = {
-    ".env": "# keys\n" + "".join(f"{k}={v}\n" for k, v in KEYS.items()) + "LOG_LEVEL=info\n",
+    ".env": "# keys\n" + "".join(f"{k}={v}\n" for k, v in KEYS.items()) + "LOG_LEVEL=info\nGH_TOKEN=ghp_CANARYgithub0123456789abcdefghijkl\n",
     "docker-compose.yml": "services:\n  coder:\n    image: agent:1\n    env_file: [.env, {path: more.env, required: false}]\n    environment: {ANTHROPIC_API_KEY: '${ANTHROPIC_API_KEY:?}'}\n",
     "docker-compose.mcp.yml": "services:\n  models: {image: agent:1, environment: {OPENAI_API_KEY: '${OPENAI_API_KEY}'}}\n",
 }
@@ -118,8 +118,12 @@ def half_failed(t):
               c.unseal, "sealed")
         fails(t, c, "a policy is broken meanwhile", f"cat model-1; echo 'policy: [' > '{conf}/policies/broken.yaml'", lambda: os.unlink(f"{conf}/policies/broken.yaml"), "broken.yaml")
         fails(t, c, "the enrollments' folder goes meanwhile", f"cat model-1; mv '{d}/.sidekey/enroll' '{d}/elsewhere'", lambda: os.rmdir(f"{d}/elsewhere"), "enroll")
+        clean = json.dumps({"services": {"coder": {"environment": {"ANTHROPIC_API_KEY": "sk-ant-api03-x"}}, "models": {"labels": {"key": KEYS["OPENAI_API_KEY"]}}}})
+        c.client.outcome(f"echo '{clean}'")
         p = c.apply()
         t.is_(p.returncode, 0, "what is repaired can be imported: no earlier try is in its way")
+        t.ok("models still has the key of openai, outside its environment" in p.stderr and "coder still" not in p.stderr, "a key that the outcome has all the same is warned of", p.stderr)
+        t.ok(f"{d}/.env:5: GH_TOKEN looks like a key, but no service has it in its environment" in p.stdout, "a key that no service has in its environment is said to stay", p.stdout)
         t.is_(c.known(), (["anthropic-api-key", "openai-api-key"], ["coder", "models"]), "with values and enrollments")
         t.is_([w for call in c.client.calls() for w in KEYS.values() if w in call], [], "no key was in a command line")
         t.ok("create --pull never --network none" in "\n".join(c.client.calls()) and any(call.startswith("rm --force --volumes 0123") for call in c.client.calls()),
@@ -195,7 +199,7 @@ def way_back(t):
         c.own()
         t.is_(c.rollback("--force").returncode, 0, "--force removes that too")
         t.is_(c.read("docker-compose.yml"), FILES["docker-compose.yml"] + "# changed since\n", "an original that was changed meanwhile stays as it is now")
-        t.is_(c.read(".env"), f"ANTHROPIC_API_KEY={NEW}\nOPENAI_API_KEY={KEYS['OPENAI_API_KEY']}\nLOG_LEVEL=info\n", "the .env has the values of now")
+        t.is_(c.read(".env"), f"ANTHROPIC_API_KEY={NEW}\nOPENAI_API_KEY={KEYS['OPENAI_API_KEY']}\n" + "".join(FILES[".env"].splitlines(True)[3:]), "the .env has the values of now")
         t.is_(sorted(n for n in os.listdir(c.dir) if "sidekey" in n), [], "nothing else is left")
         p = c.rollback()
         t.ok(p.returncode == 3 and "import.json" in p.stderr, "a second rollback knows of nothing to take back", (p.returncode, p.stderr))

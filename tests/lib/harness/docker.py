@@ -166,7 +166,7 @@ class Project:
     def upstream(self, name, like, up, ca):
         shutil.copy(ca.cert, f"{self.conf}/{name}-ca.pem")
         os.chmod(f"{self.conf}/{name}-ca.pem", 0o644)
-        self.write(f"upstreams/{name}.yaml", f"upstream: {name}\nlike: {like}\nca: /etc/sidekey/{name}-ca.pem\nconnect: {self.gateway_ip()}:{up.port}\n")
+        self.write(f"upstreams/{name}.yaml", f"upstream: {name}\nlike: {like}\nca: {name}-ca.pem\nconnect: {self.gateway_ip()}:{up.port}\n")
 
     def write(self, name, text):
         with open(f"{self.conf}/{name}", "w") as f:
