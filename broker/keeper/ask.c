@@ -110,11 +110,17 @@ ask_run(struct peer *p, struct msg *m, const struct ask_row *rows, size_t count)
 		.in = wire_read(m->body),
 		.out = wire_write(&reply),
 		.msg = m,
+		.scratch = BUF_MAX(ASK_SCRATCH_MAX),
 		.reply_fd = -1 };
 	enum err e;
 
 	a.id = wire_u64(&a.in);
-	e = row == NULL ? ERR_PROTO : run_row(&a, row);
+	/* all of it now: what was done may not be called failed because the reply found no memory
+	 */
+	e = buf_reserve(&reply, reply.max);
+	if (e == ERR_OK)
+		e = row == NULL ? ERR_PROTO : run_row(&a, row);
+	buf_wipe(&a.scratch);
 	if (e == ERR_PROTO) {
 		log_error(
 		    "%s broke the protocol with message %u", role_name(p->role), (unsigned)m->type);

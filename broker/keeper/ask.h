@@ -2,7 +2,7 @@
  * ask - a call of edge, admin or the command line: its arguments, its reply, and why it failed.
  * Process: keeper.   Owns: the reply's bytes until they are in the channel's frame.
  * Secrets: a reply may carry one (reveal, a new enrollment's key); wiped.
- * Limits: MSG_LEN_MAX a reply.
+ * Limits: MSG_LEN_MAX a reply, whose memory is there before the callee runs.
  * Failure: AK_FAIL with what the callee said; a call whose arguments do not parse is ERR_PROTO and
  *          ends the link.
  */
@@ -11,6 +11,8 @@
 
 #include "broker/ipc/body.h"
 #include "broker/keeper/peer.h"
+
+#define ASK_SCRATCH_MAX MSG_LEN_MAX
 
 struct ask {
 	struct keeper *keeper;
@@ -22,6 +24,7 @@ struct ask {
 	struct wire_reader in;	/* behind id and uid */
 	struct wire_writer out; /* the reply behind the id */
 	struct msg *msg;	/* for its descriptor */
+	struct buf scratch;	/* self.c's, reserved before anything is done */
 	int reply_fd;		/* -1, or goes with the reply and is closed */
 	bool later;		/* somebody answers when it is done */
 	char code[CODE_LEN_MAX + 1], message[HINT_LEN_MAX + 1], hint[HINT_LEN_MAX + 1];

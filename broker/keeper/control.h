@@ -22,6 +22,8 @@ void control_request(struct keeper *k, struct peer *p, const struct control *c);
 /* ERR_OK when c may renew and ask about itself; a suspended workload may: its certificate opens
  * nothing, and resuming must find it alive. */
 enum err control_check(struct ask *a, const struct certificate *c) NODISCARD;
+/* Before a commit: then control_self() behind it has the memory that it needs. */
+enum err control_self_reserve(struct ask *a) NODISCARD;
 /* EK_SELF: who is asking, what may it use. */
 enum err control_self(struct ask *a, const uint8_t serial[SERIAL_LEN]) NODISCARD;
 

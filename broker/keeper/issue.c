@@ -61,6 +61,7 @@ csr_refused(struct ask *a, enum err e)
 	    "the certificate could not be made (%s)", err_name(e));
 }
 
+/* Before the commit: an enrollment that is used up is not answered with a want of memory. */
 static enum err
 reply(struct ask *a, const struct instance *i, const struct fresh *f)
 {
@@ -77,7 +78,7 @@ reply(struct ask *a, const struct instance *i, const struct fresh *f)
 	must(span_copy_str(span_str(f->spiffe_id), out.spiffe_id, sizeof out.spiffe_id));
 	text_hex(i->id, sizeof i->id, out.instance);
 	issued_put(&a->out, &out);
-	return ERR_OK;
+	return a->out.e;
 }
 
 static void
@@ -175,7 +176,6 @@ issue_first(struct ask *a, const uint8_t enrollment_id[ASKER_ID_LEN], struct spa
 {
 	AUTO(fresh_wipe) struct fresh f = { .der = BUF_MAX(CA_CERT_LEN_MAX) };
 	AUTO(instance_drop) struct instance *i = NULL;
-	const struct instance *made;
 	struct keeper *k = a->keeper;
 	struct enrollment *en = identity_enrollment(&k->identity, enrollment_id);
 	enum err e;
@@ -190,14 +190,16 @@ issue_first(struct ask *a, const uint8_t enrollment_id[ASKER_ID_LEN], struct spa
 		return csr_refused(a, e);
 	e = identity_instance_new(en, &f.cert, keeper_now_s(k), &i);
 	if (e == ERR_OK)
+		e = reply(a, i, &f);
+	if (e == ERR_OK)
+		e = control_self_reserve(a);
+	if (e == ERR_OK)
 		e = commit_first(k, en, i);
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
-	made = i;
 	i = NULL; /* given away */
-	e = reply(a, made, &f);
 	/* what it would ask next: a shim starts sooner by a connection */
-	return e == ERR_OK ? control_self(a, f.cert.serial) : e;
+	return control_self(a, f.cert.serial);
 }
 
 enum err
@@ -220,13 +222,16 @@ issue_next(struct ask *a, const uint8_t serial[SERIAL_LEN], struct span csr_der)
 		return csr_refused(a, e);
 	next = identity_renewed(i, by, &f.cert);
 	identity_instance_row(&t, &next);
-	record(k, &t, "renew", i, &f.cert);
-	e = keeper_commit(k, &t);
+	e = reply(a, i, &f);
+	if (e == ERR_OK) {
+		record(k, &t, "renew", i, &f.cert);
+		e = keeper_commit(k, &t);
+	}
 	if (e != ERR_OK)
 		return ask_commit_error(a, e);
 	if (identity_renew(&k->identity, i, by, &f.cert) != ERR_OK)
 		log_fatal("no memory for a certificate that is in the store already");
-	return reply(a, i, &f);
+	return ERR_OK;
 }
 
 enum err

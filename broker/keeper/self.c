@@ -4,8 +4,6 @@
 #include "broker/keeper/control.h"
 #include "common/text.h"
 
-#define SCRATCH_MAX MSG_LEN_MAX
-
 /* The upstreams that any policy of a view uses, each once, in the order of the rules. */
 static bool
 view_uses(const struct rules *view, uint16_t upstream)
@@ -89,17 +87,22 @@ put_upstream(struct ask *a, const struct upstream *u, const struct instance *i, 
 	return e;
 }
 
+enum err
+control_self_reserve(struct ask *a)
+{
+	return buf_reserve(&a->scratch, ASK_SCRATCH_MAX - a->scratch.len); /* spans point into it */
+}
+
 static enum err
 put_upstreams(struct ask *a, const struct rules *view, const struct instance *i)
 {
-	AUTO(buf_wipe) struct buf scratch = BUF_MAX(SCRATCH_MAX);
-	enum err e = buf_reserve(&scratch, SCRATCH_MAX); /* all at once: spans point into it */
+	enum err e = control_self_reserve(a);
 
 	for (uint32_t n = 0; e == ERR_OK && n < view->upstream_count; n++) {
 		if (!view_uses(view, (uint16_t)n))
 			continue;
-		buf_clear(&scratch);
-		e = put_upstream(a, &view->upstreams[n], i, &scratch);
+		buf_clear(&a->scratch);
+		e = put_upstream(a, &view->upstreams[n], i, &a->scratch);
 	}
 	return e;
 }

@@ -27,6 +27,9 @@
 
 #define RIG_INBOX 64
 #define RIG_TURNS 400
+#ifndef RIG_TURN_MS /* so long a turn waits for something to happen */
+#define RIG_TURN_MS 5
+#endif
 
 struct rig_msg {
 	enum msg_type type;
@@ -44,6 +47,7 @@ struct rig_peer {
 struct rig {
 	char dir[64], state[128], key[128];
 	struct keeper *k;
+	struct loop *loop; /* the peers': the keeper's own can be turned alone */
 	struct rig_peer gateway, gateway2, edge, admin, cli;
 	uint64_t next_id;
 	uint64_t audit_quota;	   /* 0: plenty */
@@ -100,7 +104,7 @@ rig_join(struct rig_peer *p, enum role role, uint8_t index)
 	rig_forget(p);
 	p->ended = false;
 	must(sys_socketpair(SOCK_SEQPACKET | SOCK_NONBLOCK, fds) == 0);
-	must(channel_new(rig.k->loop, fds[0], &r, &p->channel) == ERR_OK);
+	must(channel_new(rig.loop, fds[0], &r, &p->channel) == ERR_OK);
 	if (role == ROLE_CLI) /* as accept would */
 		peer_add_cli(rig.k, fds[1], 4242);
 	else
@@ -118,7 +122,9 @@ rig_leave(struct rig_peer *p)
 static inline void
 rig_turn(void)
 {
-	must(loop_turn(rig.k->loop, 5) == ERR_OK);
+	must(loop_turn(rig.loop, 0) == ERR_OK);
+	must(loop_turn(rig.k->loop, RIG_TURN_MS) == ERR_OK);
+	must(loop_turn(rig.loop, 0) == ERR_OK);
 }
 
 /* The first message of a type, or NULL after a while without one. */
@@ -195,6 +201,7 @@ rig_stop(void)
 	rig_turn();
 	kv_close(k->kv);
 	loop_free(k->loop);
+	loop_free(rig.loop);
 	free(k);
 	rig.k = NULL;
 }
@@ -202,6 +209,7 @@ rig_stop(void)
 static inline void
 rig_start(void)
 {
+	must(loop_new(&rig.loop) == ERR_OK);
 	rig.k = rig_keeper();
 	rig_join_all();
 }
@@ -215,29 +223,55 @@ rig_run_init(int argc, char **argv)
 }
 
 static inline void
-rig_init(void)
+rig_folder(const char *in)
+{
+	(void)snprintf(rig.dir, sizeof rig.dir, "%s/keeper-rig-XXXXXX", in);
+	must(mkdtemp(rig.dir) != NULL);
+}
+
+/* A store in the folder. */
+static inline void
+rig_store(void)
 {
 	char *argv[] = { "init", "--state-dir", rig.state, "--trust-domain", "example.org",
 		"--unseal", "key-file", "--key-file", rig.key, NULL };
 
+	must(rig_run_init(9, argv) == 0);
+}
+
+/* What a process needs before it starts the keeper. */
+static inline void
+rig_prepare(void)
+{
 	log_init("test", LOG_LEVEL_ERROR);
-	(void)snprintf(rig.dir, sizeof rig.dir, "/tmp/keeper-rig-XXXXXX");
-	must(mkdtemp(rig.dir) != NULL);
 	(void)snprintf(rig.state, sizeof rig.state, "%s/state", rig.dir);
 	(void)snprintf(rig.key, sizeof rig.key, "%s/key", rig.dir);
 	must(crypto_init() == ERR_OK && secret_arena_init(1u << 20) == ERR_OK);
-	must(rig_run_init(9, argv) == 0);
+}
+
+static inline void
+rig_init(void)
+{
+	rig_folder("/tmp");
+	rig_prepare();
+	rig_store();
 	rig_start();
+}
+
+static inline void
+rig_remove(void)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof command, "rm -rf %s", rig.dir);
+	must(system(command) == 0);
 }
 
 static inline void
 rig_done(void)
 {
-	char command[128];
-
 	rig_stop();
-	(void)snprintf(command, sizeof command, "rm -rf %s", rig.dir);
-	must(system(command) == 0);
+	rig_remove();
 }
 
 /* A call: id, then what args holds. The reply behind the id, valid until the peer's next call. */

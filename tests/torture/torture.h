@@ -32,8 +32,15 @@ struct torture_path {
 int torture_main(
     const struct torture_path *paths, size_t count, void (*first)(void), int argc, char **argv);
 
+/* log_fatal() is an outcome, too: sidekeyd starts the process again. first() then finds what it
+ * left. */
+void torture_may_end(void);
+
 /* Ends the process of this path: what it did is wrong. */
 void torture_wrong(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
+
+/* From here on nothing fails any more: the path is over, and the test looks at what came of it. */
+void torture_disarm(void);
 
 /* The rest is between torture.c and fail.c. */
 
@@ -42,7 +49,6 @@ enum torture_kind { TORTURE_NONE = 0, TORTURE_ALLOCATION, TORTURE_CALL, TORTURE_
 /* From now on the nth of that kind fails, and those behind it if onwards is set. TORTURE_NONE: they
  * are only counted. */
 void torture_arm(enum torture_kind kind, unsigned long nth, bool onwards);
-void torture_disarm(void);
 unsigned long torture_counted(enum torture_kind kind);
 bool torture_failed_any(void);
 /* Where the failure was, for a person. */

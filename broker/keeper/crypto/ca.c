@@ -258,7 +258,8 @@ ca_load(struct span row, struct ca **ret_ca)
 	ca->key = d2i_PrivateKey(EVP_PKEY_EC, NULL, &at, (long)key.len);
 	ca->cert = d2i_X509(NULL, &cert_at, (long)der.len);
 	if (ca->key == NULL || ca->cert == NULL || X509_check_private_key(ca->cert, ca->key) != 1)
-		return unless_no_memory(ERR_AUTH);
+		return unless_no_memory(ERR_SYS); /* not ERR_AUTH: we sealed the row, and OpenSSL
+						     does not always say so of memory */
 	e = fill_in(ca);
 	if (e != ERR_OK)
 		return e;

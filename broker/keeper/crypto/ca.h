@@ -26,7 +26,7 @@ struct ca;
 
 enum err ca_new(const char *trust_domain, int64_t now_s, struct ca **ret_ca) NODISCARD;
 void ca_free(struct ca *ca);
-/* The sealed row: private key and certificate, DER. */
+/* The sealed row: private key and certificate, DER. A row that is none: ERR_SYNTAX, ERR_SYS. */
 enum err ca_save(const struct ca *ca, struct buf *out) NODISCARD;
 enum err ca_load(struct span row, struct ca **ret_ca) NODISCARD;
 
