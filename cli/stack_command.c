@@ -93,13 +93,15 @@ stack_command(const json_t *def, const json_t *image, struct stack_command *ret)
 	const json_t *own = json_object_get(def, "entrypoint");
 	const json_t *command = json_object_get(def, "command");
 	const json_t *config = json_object_get(image, "Config");
-	bool overridden = json_is_array(own);
 
-	/* Compose, like docker run, forgets the image's CMD where the entrypoint is replaced. */
-	if (!overridden)
-		own = json_object_get(config, "Entrypoint");
-	if (!json_is_array(command))
-		command = overridden ? NULL : json_object_get(config, "Cmd");
+	/* As the engine merges them: the image's CMD is forgotten where the entrypoint is replaced,
+	 * but not where it is emptied, and an empty command replaces none. */
+	if (json_array_size(own) == 0) {
+		if (json_array_size(command) == 0)
+			command = json_object_get(config, "Cmd");
+		if (!json_is_array(own))
+			own = json_object_get(config, "Entrypoint");
+	}
 	*ret =
 	    (struct stack_command){ .entrypoint = copy_list(own), .command = copy_list(command) };
 	if (ret->entrypoint == NULL || ret->command == NULL ||

@@ -167,11 +167,11 @@ static bool
 is_script(const char *name)
 {
 	static const char *const endings[] = { ".sh", ".mk", ".bash", ".service", ".yml", ".yaml",
-		".json", ".ps1", ".bat" };
+		".json", ".ps1", ".bat", ".cmd", ".zsh", ".fish", ".py", ".toml" };
 	size_t len = strlen(name);
 
 	if (strcasecmp(name, "makefile") == 0 || strcasecmp(name, "justfile") == 0 ||
-	    strchr(name, '.') == NULL)
+	    strchr(name + 1, '.') == NULL)
 		return true;
 	for (size_t i = 0; i < COUNT(endings); i++)
 		if (len > strlen(endings[i]) &&
@@ -180,15 +180,39 @@ is_script(const char *name)
 	return false;
 }
 
-/* A line that calls Compose with files of its own choice. */
 static bool
-names_files(struct span line)
+has_word(struct span line, const char *word)
 {
-	if (line.len == 0 || memmem(line.p, line.len, "compose", 7) == NULL)
-		return false;
-	return memmem(line.p, line.len, " -f ", 4) != NULL ||
-	       memmem(line.p, line.len, " -f=", 4) != NULL ||
-	       memmem(line.p, line.len, "--file", 6) != NULL;
+	return line.len > 0 && memmem(line.p, line.len, word, strlen(word)) != NULL;
+}
+
+/* -f FILE, -fFILE, -f=FILE, also as a list's word in quotes. */
+static bool
+has_option(struct span line)
+{
+	for (size_t i = 1; i + 1 < line.len; i++)
+		if (line.p[i] == '-' && line.p[i + 1] == 'f' &&
+		    strchr(" \t\"'", line.p[i - 1]) != NULL)
+			return true;
+	return has_word(line, "--file");
+}
+
+/* A line that calls Compose with files of its own choice; *calls: the one before it did, and goes
+ * on here. */
+static bool
+names_files(struct span line, bool *calls)
+{
+	const uint8_t *word = line.len == 0 ? NULL : memmem(line.p, line.len, "compose", 7);
+	bool goes_on, compose = *calls || word != NULL;
+	size_t at = *calls || word == NULL ? 0 : (size_t)(word - line.p);
+
+	while (line.len > 0 && strchr("\r \t", line.p[line.len - 1]) != NULL)
+		line.len--;
+	goes_on = line.len > 0 && line.p[line.len - 1] == '\\';
+	*calls = compose && goes_on;
+	/* behind the word: "rm -f compose.yml" is no call */
+	return (compose && has_option(span_of(line.p + at, line.len - at))) ||
+	       has_word(line, "COMPOSE_FILE");
 }
 
 static enum cli_exit
@@ -197,6 +221,7 @@ read_script(struct stack *s, const char *path)
 	AUTO(buf_wipe) struct buf text = BUF_MAX(SCRIPT_LEN_MAX);
 	enum cli_exit x = CLI_OK;
 	uint32_t number = 0;
+	bool calls = false;
 	size_t at = 0;
 
 	if (sys_read_file(path, &text) != ERR_OK)
@@ -206,18 +231,25 @@ read_script(struct stack *s, const char *path)
 		size_t len = end == NULL ? text.len - at : (size_t)(end - text.data) - at;
 
 		number++;
-		if (names_files(span_of(text.data + at, len)))
+		if (names_files(span_of(text.data + at, len), &calls))
 			x = stack_note(s, STACK_NOTE_SCRIPT,
-			    "%s:%u: names Compose files with -f; add the overlays there", path,
+			    "%s:%u: names Compose files itself; add the overlays there", path,
 			    number);
 		at += len + 1;
 	}
 	return x;
 }
 
+/* CI's are hidden. */
 static int
-no_dots(const struct dirent *d)
+may_hold_scripts(const struct dirent *d)
 {
+	static const char *const hidden[] = { ".github", ".gitlab-ci.yml", ".circleci", ".gitea",
+		".forgejo", ".woodpecker.yml", ".drone.yml", ".envrc" };
+
+	for (size_t i = 0; i < COUNT(hidden); i++)
+		if (strcmp(d->d_name, hidden[i]) == 0)
+			return true;
 	return d->d_name[0] != '.' && strcmp(d->d_name, "node_modules") != 0;
 }
 
@@ -225,7 +257,7 @@ static enum cli_exit
 read_folder(struct stack *s, const char *dir, int depth)
 {
 	struct dirent **list = NULL;
-	int count = scandir(dir, &list, no_dots, alphasort);
+	int count = scandir(dir, &list, may_hold_scripts, alphasort);
 	enum cli_exit x = CLI_OK;
 
 	for (int i = 0; i < count; i++) {

@@ -41,6 +41,11 @@ SECOND = """services:
     environment: {OPENAI_API_KEY: "${OPENAI_API_KEY}"}
     ports: ["127.0.0.1:${PORT}:8080"]
     stop_grace_period: 1s
+  emptied:
+    image: live-agent
+    entrypoint: []
+    environment: {OPENAI_API_KEY: "${OPENAI_API_KEY}"}
+    stop_grace_period: 1s
   db:
     image: live-agent
     command: [sleep, infinity]
@@ -114,7 +119,7 @@ def planned(t, s, line):
     t.ok(p.returncode == 0 and "would write" in p.stderr and "coder" in p.stdout, line, said(p))
     p = s.sh(line.replace("sidekey import", "sidekey --json import", 1))
     plan = {r["service"]: r for r in map(json.loads, p.stdout.splitlines()) if "service" in r}
-    if not t.ok(p.returncode == 0 and {n: r["action"] for n, r in plan.items()} == {"coder": "converted", "models": "converted", "db": "no key"}, "sidekey asks docker and Compose, and has a plan", said(p)):
+    if not t.ok(p.returncode == 0 and {n: r["action"] for n, r in plan.items()} == {"coder": "converted", "models": "converted", "emptied": "converted", "db": "no key"}, "sidekey asks docker and Compose, and has a plan", said(p)):
         return False
     t.is_((plan["coder"]["owner"], plan["coder"]["dropped_init"], plan["coder"]["health"][:2], plan["coder"]["network"], plan["models"]["network"]), (1234, "tini", "Up", "none", "kept"),
           "with the number of the image's user, its init, the health of now, and who needs a network")
@@ -122,8 +127,10 @@ def planned(t, s, line):
     return True
 
 
-def moved(t, s, up):
+def moved(t, s, up, was):
     now = s.inspect()
+    t.is_((was["emptied"]["Config"]["Entrypoint"], now["emptied"]["Config"]["Entrypoint"], now["emptied"]["Config"]["Cmd"]), ([], ["/sidekey/sidekey-shim", "--"], was["emptied"]["Config"]["Cmd"]),
+          "an emptied entrypoint keeps the image's command, behind the shim too")
     t.ok(s.healthy() and oracle.until(lambda: TEXT in s.logs(), 30), "coder is healthy, and its requests are answered", s.logs()[-1000:])
     t.is_({r.get("x-api-key") for r in list(up.requests)}, {KEYS["ANTHROPIC_API_KEY"]}, "with the key, put in on the way")
     c = now["coder"]
@@ -175,6 +182,7 @@ def scenario(t, e, p, up):
     plan, apply, rollback = commands("README.md", "--rollback")
     r = s.sh("docker compose -f docker-compose.yml -f docker-compose.mcp.yml up -d")
     t.ok(r.returncode == 0 and s.healthy() and docker.can(KEYS["ANTHROPIC_API_KEY"], e), "a stack runs with its keys in every container", said(r))
+    was = s.inspect()
     if not planned(t, s, plan):
         return
     r = s.sh(apply)
@@ -187,7 +195,7 @@ def scenario(t, e, p, up):
     os.unlink(f"{s.dir}/.env")
     r = s.sh("".join(lines[0]))
     if t.is_(r.returncode, 0, "the line that it printed starts the stack, without the .env"):
-        moved(t, s, up)
+        moved(t, s, up, was)
     back(t, s, rollback)
     by_the_image(t, s)
     t.is_([k for k, v in KEYS.items() if oracle.can_bytes(v, s.said.encode(), k)], [], "no command printed a key")

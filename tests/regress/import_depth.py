@@ -55,6 +55,27 @@ def says(notes, *words):
     return any(all(w in n for w in words) for n in notes)
 
 
+SCRIPTS = {
+    "Makefile": "up:\n\tdocker compose -f docker-compose.yml up -d\nclean:\n\trm -f compose.log\n",
+    "run.sh": "#!/bin/sh\ndocker compose \\\n  --profile review \\\n  -f docker-compose.yml \\\n  up -d\ntar -f x\n",
+    "tools/up.py": "import subprocess\nsubprocess.run(['docker', 'compose', '-f', 'docker-compose.yml', 'up'])\n",
+    ".github/workflows/ci.yml": "jobs:\n  - run: docker-compose --file=docker-compose.yml up\n",
+    ".envrc": "export COMPOSE_FILE=docker-compose.yml:docker-compose.override.yml\n",
+    "notes.md": "docker compose -f docker-compose.yml up\n",
+    "plain.sh": "docker compose up -d\n",
+}
+FOUND = [".envrc:1", ".github/workflows/ci.yml:2", "Makefile:2", "run.sh:4", "tools/up.py:2"]
+
+
+def scripts(t, d):
+    for name, text in SCRIPTS.items():
+        os.makedirs(os.path.dirname(f"{d.dir}/{name}"), exist_ok=True)
+        with open(f"{d.dir}/{name}", "w") as f:
+            f.write(text)
+    p, _, notes = d.plan(*d.models)
+    t.is_(sorted(n.split(": names Compose files itself")[0].removeprefix(d.dir + "/") for n in notes if "names Compose files itself" in n), FOUND, "scripts that name Compose files are listed, with their lines")
+
+
 def planned(t, d):
     p, plan, notes = d.plan(*d.models, "--take", "CRM_KEY=crm")
     if not t.is_(p.returncode, 0, "the plan is shown"):
@@ -147,6 +168,7 @@ def main(t):
             as_compose_says(t, d)
             if planned(t, d):
                 options(t, d)
+                scripts(t, d)
                 applied(t, d)
                 merged(t, d)
         finally:

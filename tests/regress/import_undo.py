@@ -2,6 +2,7 @@
 """import compose --apply fails in the middle, is done twice, or meets files that somebody changed; and the way back from each. The Docker client is the test's own."""
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ class Case:
         self.b.start(ready=passphrase is None)
         if passphrase:
             self.unseal()
-        self.dir = tempfile.mkdtemp(prefix="sidekey-undo-")
+        self.dir = tempfile.mkdtemp(prefix="sidekey undo-")
         os.chmod(self.dir, 0o755)
         for name, text in FILES.items():
             self.write(name, text)
@@ -89,6 +90,9 @@ class Case:
                         found[f"{folder}/{n}"] = f.read()
         return found
 
+    def puts(self):
+        return sum(r["event"] == "secret_put" for r in oracle.records(self.b)) if self.b.answers() else 0
+
     def known(self):
         """(secrets that have a value, workloads that could come)"""
         secrets = [r["name"] for r in map(json.loads, self.b.cli("--json", "secret", "list").stdout.splitlines()) if r.get("active_version")]
@@ -96,12 +100,14 @@ class Case:
         return sorted(secrets), sorted(r["name"] for r in rows if r["open_enrollments"])
 
 
-def fails(t, c, what, spoil, repair, word):
+def fails(t, c, what, spoil, repair, word, told=None):
     """spoil: a shell script that runs when half is done."""
-    before = c.files()
+    before, stored = c.files(), c.puts()
     c.client.outcome(spoil)
     p = c.apply()
     repair()
+    if told is not None:
+        t.is_(c.puts() > stored, told, f"{what}: the broker was {'' if told else 'not '}told before that")
     left = {n for n in set(c.files()) ^ set(before)} | {n for n, text in before.items() if c.files().get(n, b"") != text}
     t.ok(p.returncode != 0 and word in p.stderr and "taken back" in p.stderr, f"{what}: it fails, says why, and takes the steps back", p.stderr)
     t.is_(left, set(), f"{what}: no file and no folder is other than before")
@@ -112,11 +118,11 @@ def fails(t, c, what, spoil, repair, word):
 def half_failed(t):
     with Case(passphrase="correct horse battery") as c:
         d, conf = c.dir, c.b.conf
-        fails(t, c, "Compose refuses the outcome", "echo 'services.coder conflicts with itself' >&2; exit 15", lambda: None, "(exit 15): services.coder conflicts with itself")
+        fails(t, c, "Compose refuses the outcome", "echo 'services.coder conflicts with itself' >&2; exit 15", lambda: None, "(exit 15): services.coder conflicts with itself", False)
         fails(t, c, "Compose quotes a value", f"echo 'no {KEYS['OPENAI_API_KEY']} here' >&2; exit 15", lambda: None, "so it is not shown")
         fails(t, c, "the broker is sealed meanwhile", f"cat model-1; \"{broker.BIN}/sidekey\" --config-dir '{conf}' --run-dir '{c.b.run}' seal >/dev/null",
               c.unseal, "sealed")
-        fails(t, c, "a policy is broken meanwhile", f"cat model-1; echo 'policy: [' > '{conf}/policies/broken.yaml'", lambda: os.unlink(f"{conf}/policies/broken.yaml"), "broken.yaml")
+        fails(t, c, "a policy is broken meanwhile", f"cat model-1; echo 'policy: [' > '{conf}/policies/broken.yaml'", lambda: os.unlink(f"{conf}/policies/broken.yaml"), "broken.yaml", True)
         fails(t, c, "the enrollments' folder goes meanwhile", f"cat model-1; mv '{d}/.sidekey/enroll' '{d}/elsewhere'", lambda: os.rmdir(f"{d}/elsewhere"), "enroll")
         clean = json.dumps({"services": {"coder": {"environment": {"ANTHROPIC_API_KEY": "sk-ant-api03-x"}}, "models": {"labels": {"key": KEYS["OPENAI_API_KEY"]}}}})
         c.client.outcome(f"echo '{clean}'")
@@ -138,7 +144,11 @@ def twice(t):
     with Case() as c:
         t.is_(c.apply().returncode, 0, "a first import")
         first = c.files()
-        t.is_((c.apply().returncode, c.files()), (0, first), "a second one changes nothing")
+        p = c.apply("--project-directory", c.dir)
+        t.is_((p.returncode, c.files()), (0, first), "a second one changes nothing")
+        line = next(text for text in p.stderr.splitlines() if "next: " in text).split("next: ")[1]
+        pairs = [w for a, b in zip(("docker-compose.yml", "docker-compose.mcp.yml"), (WROTE[2], WROTE[1])) for w in ("-f", f"{c.dir}/{a}", "-f", f"{c.dir}/{b}")]
+        t.is_(shlex.split(line), ["docker", "compose", "--project-directory", c.dir, *pairs, "--env-file", f"{c.dir}/.env.sidekey", "up", "-d"], "the next line is one that a shell takes as it stands")
         c.write(WROTE[2], "# mine\n", "a")
         p = c.apply()
         t.ok(p.returncode == 1 and f"{WROTE[2]} was changed since an import wrote it" in p.stderr and c.read(WROTE[2]).endswith("# mine\n"), "an overlay that somebody edited is not written over", p.stderr)
