@@ -84,6 +84,9 @@ say_next(const struct stack *s)
 		cli_say(s->c, "next: %s%.*s up -d",
 		    s->compose[0] != '\0' ? "docker-compose" : "docker compose", (int)line.len,
 		    (const char *)line.data);
+	if (s->env_keys_left > 0)
+		cli_warn("%s has %u keys that stay: keep it out of version control, as %s",
+		    s->im.out_path, s->env_keys_left, s->env_path);
 	if (s->env_path[0] != '\0')
 		cli_say(s->c,
 		    "when it runs: rotate its keys, which were readable in every container "

@@ -73,6 +73,7 @@ struct stack {
 	uint32_t service_count;
 	struct buf env_text;
 	struct dotenv env;
+	uint32_t env_keys_left; /* variables of the .env whose keys are in .env.sidekey too */
 	json_t *restores; /* list of {variable, secret}: what .env.sidekey has placeholders for */
 	struct buf notes; /* a letter of enum stack_note, the text, NUL; and so on */
 };

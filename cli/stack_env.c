@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/admin.h"
+#include "cli/recognise.h"
 #include "cli/stack.h"
 #include "common/secret.h"
 
@@ -127,6 +128,8 @@ put_entry(struct stack *s, const struct dotenv_entry *entry)
 		needed) != CLI_OK)
 		return CLI_FAILED;
 	replaced = key != NULL && needed == NULL && !entry->refers;
+	s->env_keys_left += !replaced && (key != NULL || recognise_suspicious(entry->name, value) ||
+					     recognise_url_password(value));
 	if (replaced && !record(s, entry, key))
 		return cli_fail(CLI_FAILED, "out of memory");
 	e = stack_put_clean(s, value, &clean);

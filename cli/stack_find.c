@@ -222,6 +222,41 @@ leave_compiled_in(struct import *im)
 	}
 }
 
+/* Another key of the same upstream, which comes first: told of, or before it in the list. */
+static const struct import_item *
+other_key(const struct import *im, const struct import_item *it)
+{
+	for (uint32_t i = 0; i < im->env.count; i++) {
+		const struct import_item *o = &im->items[i];
+
+		if (o->fate == IMPORT_TAKEN && (o->told || o < it) &&
+		    strcmp(o->upstream, it->upstream) == 0 &&
+		    !span_eq(import_value(im, o), import_value(im, it)))
+			return o;
+	}
+	return NULL;
+}
+
+/* An upstream has one key: services with another one keep it. */
+static void
+leave_second_keys(struct import *im)
+{
+	for (uint32_t i = 0; i < im->env.count; i++) {
+		struct import_item *it = &im->items[i];
+		const struct import_item *o =
+		    it->fate == IMPORT_TAKEN && !it->told ? other_key(im, it) : NULL;
+		struct span name = o != NULL ? o->entry->name : SPAN_NONE;
+
+		if (o == NULL)
+			continue;
+		it->fate = IMPORT_LEFT;
+		(void)snprintf(it->note, sizeof(it->note),
+		    "WARNING: stays: another key of %.30s than that in %.*s is taken; it needs an "
+		    "upstream of its own, and --take",
+		    o->upstream, (int)(name.len < 40 ? name.len : 40), (const char *)name.p);
+	}
+}
+
 static void
 note_passwords(struct import *im)
 {
@@ -280,6 +315,7 @@ stack_find_keys(struct stack *s)
 		return x;
 	take_same_values(&s->im);
 	leave_compiled_in(&s->im);
+	leave_second_keys(&s->im);
 	note_passwords(&s->im);
 	return CLI_OK;
 }

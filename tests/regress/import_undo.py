@@ -190,6 +190,36 @@ def other_env(t):
         t.ok(p.returncode == 1 and "--rollback" in p.stderr and c.files() == before, "an import with another .env would forget the first: refused, with the way out", p.stderr)
 
 
+def killed(t):
+    with Case() as c:
+        c.client.outcome("kill -9 $PPID")
+        p = c.apply()
+        c.client.outcome("cat model-1")
+        t.is_((p.returncode, c.known()), (-9, ([], [])), "killed in the middle, before the broker was told")
+        before = {n: c.read(n) for n in FILES}
+        t.is_((c.apply().returncode, c.known()), (0, (["anthropic-api-key", "openai-api-key"], ["coder", "models"])), "it can be done again, as if nothing had been")
+        t.is_([n for n in c.files() if n.endswith((".new", ".old"))], [], "and leaves no half of a file")
+        t.is_(c.rollback().returncode, 0, "and is rolled back")
+        t.is_(({n: c.read(n) for n in FILES}, sorted(n for n in os.listdir(c.dir) if "sidekey" in n)), (before, []), "to what was before")
+
+
+def two_keys(t):
+    """Services with keys of their own for one upstream."""
+    with Case() as c:
+        other = "sk-ant-api03-CANARYother0123456789abcdefghijklmnopqrstuv-AA"
+        model = json.loads(open(f"{c.client.folder}/model-2").read())
+        model["services"]["models"]["environment"] = {"ANTHROPIC_API_KEY": other}
+        for i in (1, 2):
+            c.client.say(f"model-{i}", json.dumps(model))
+        c.write(".env", FILES[".env"] + f"OTHER_KEY={other}\n")
+        c.own()
+        p = c.apply()
+        t.ok(p.returncode == 0 and "another key of anthropic" in p.stdout, "the first is taken, the other stays with its service and is said to", p.stdout + p.stderr)
+        t.ok(f"OTHER_KEY={other}\n" in c.read(".env.sidekey") and KEYS["ANTHROPIC_API_KEY"] not in c.read(".env.sidekey"), "(it does)", c.read(".env.sidekey"))
+        t.ok("keep it out of version control" in p.stderr, "a .env.sidekey that still holds keys is to be kept as the .env was", p.stderr)
+        t.is_(c.known(), (["anthropic-api-key"], ["coder"]), "whose service is no workload")
+
+
 def way_back(t):
     with Case() as c:
         t.is_(c.apply().returncode, 0, "imported, the .env deleted")
@@ -241,6 +271,8 @@ def way_back_with_env(t):
 def main(t):
     half_failed(t)
     twice(t)
+    killed(t)
+    two_keys(t)
     other_env(t)
     way_back(t)
     way_back_with_env(t)
