@@ -159,7 +159,7 @@ longer: all ## the regress files that take longer: the shim in depth, crashes un
 	@$(BLACKBOX) prove -Q --exec '' $(LONGER)
 
 .PHONY: attack
-attack: all $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## the attack tables against the built programs
+attack: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## the attack tables against the built programs
 	@$(BLACKBOX) prove -Q -j2 --exec '' $(ATTACK)
 
 .PHONY: fault
