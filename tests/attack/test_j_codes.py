@@ -27,7 +27,7 @@ WHERE = {  # provoked by a test that is about them
 }
 UNREACHED = {  # by anything outside: a check in front keeps away what they are for
     "bad_credential": "such a value is refused when it is stored", "secret_unavailable": "what is sealed in memory is what was opened there at the start", "gateway_failed": "memory", "issue_failed": "memory", "keeper_answer": "a keeper that is not ours",
-    "stale_generation": "the gateway asks again before it answers", "ticket": "the edge uses it at once, or is not asked any more", "starting": "the gateway has no certificate yet", "store_full": "4 million rows",
+    "stale_generation": "the gateway asks again before it answers", "ticket": "the edge uses it at once, or is not asked any more", "starting": "the gateway has no certificate yet", "store_full": "131 072 rows",
 }
 
 
@@ -208,7 +208,7 @@ def deadlines(g):
         os.kill(parent, signal.SIGSTOP)  # nobody starts again what ends
         try:
             os.kill(pids["edge"][0], signal.SIGKILL)
-            g.http("control_away", broker.wait_for(lambda: (lambda r: r if r.status != 200 else None)(control(s.w, "GET", "/v1/self")), "the edge to be away"))
+            g.http("control_away", broker.wait_for(lambda: (lambda r: r if r.status == 503 else None)(control(s.w, "GET", "/v1/self")), "the edge to be away"))
             g.http("overloaded", overloaded(s))
             os.kill(pids["keeper"][0], signal.SIGKILL)
             r = broker.wait_for(lambda: (lambda r: r if r.status != 200 else None)(s.w.ask("GET", f"/p/anthropic/v1/x?{MINE}")), "the keeper to be away")
