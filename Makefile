@@ -46,6 +46,7 @@ LDFLAGS_sidekey-shim := -static-pie -Wl,-z,pack-relative-relocs
 
 # Nobody calls sanitize.o, so that the linker would leave it in the archive.
 LDFLAGS_tool_keeper := -Wl,--wrap=clock_wall_ms -Wl,--wrap=clock_wall_s $(BUILD)/obj/broker/proc/sanitize.o
+LDFLAGS_torture_gateway := -Wl,--wrap=clock_mono_ms
 LDFLAGS_tool_gateway := -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_mono_us -Wl,--wrap=hosts_read $(BUILD)/obj/broker/proc/sanitize.o
 
 PROGRAMS := sidekeyd sidekey-gateway sidekey-keeper sidekey-api sidekey sidekey-shim
@@ -95,7 +96,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 # Every allocation and system call of these is asked in fail.c first.
 $(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/obj/tests/torture/torture.o $(BUILD)/obj/tests/torture/fail.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,--wrap=secret_new -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
+	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,--wrap=secret_new $(LDFLAGS_$(@F)) -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -7,6 +7,9 @@
 #include "common/clock.h"
 #include "common/sys.h"
 
+/* The kernel had no memory for it, of which poll(2) does not know. */
+#define AGAIN_MS 5
+
 struct wire_writer
 call_begin(struct call_link *c, struct buf *body)
 {
@@ -44,6 +47,7 @@ send_question(const struct call_link *c, struct span frame, int fd, int64_t dead
 		e = frame_send(c->fd, frame, fd);
 		if (e != ERR_AGAIN)
 			return e;
+		(void)poll(NULL, 0, AGAIN_MS);
 	}
 }
 

@@ -275,6 +275,8 @@ WALLS = [
     ('YAML: a key twice', 'broker/yaml/tree.c', 'if (second == NULL)', 'if (1)', 'unit/test_yaml'),
     ('torture: a message is lost behind one that did not fit', 'broker/ipc/channel.c', 'ch->open_at = f->bytes.len; /* channel_end()', '/* channel_end()',
      'torture/torture_request'),
+    ('torture: a question that the kernel has no memory for', 'broker/ipc/call.c', '(void)poll(NULL, 0, AGAIN_MS);', '', 'torture/torture_admin'),
+    ('torture: an enrollment used up for want of memory', KEEPER + 'ask.c', 'e = buf_reserve(&reply, reply.max);', 'e = ERR_OK;', 'torture/torture_keeper'),
     ('torture: a good store is called damaged', 'broker/keeper/store/journal.c', 'return text != NULL ? ERR_OK : ERR_NOMEM;',
      'return text != NULL ? ERR_OK : ERR_AUTH;', 'torture/torture_store'),
 ]

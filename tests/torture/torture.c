@@ -103,6 +103,13 @@ look_for_rests(const char *canary)
 	(void)fclose(maps);
 }
 
+/* More calls than any number of retries makes. */
+static unsigned long
+spinning(void)
+{
+	return 20 * (board->counts[TORTURE_CALL] + 20);
+}
+
 static enum err
 run_once(const struct turn *t)
 {
@@ -115,6 +122,8 @@ run_once(const struct turn *t)
 	torture_disarm();
 	if (e == ERR_OK && torture_failed_any() && t->kind == TORTURE_NONE)
 		torture_wrong("counted runs do not fail");
+	if (t->kind != TORTURE_NONE && torture_counted(TORTURE_CALL) > spinning())
+		torture_wrong("%lu calls: it spins", torture_counted(TORTURE_CALL));
 	path->check(e);
 	path->tear_down();
 	torture_watch_canary(NULL);

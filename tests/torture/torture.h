@@ -41,6 +41,8 @@ void torture_wrong(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
 
 /* From here on nothing fails any more: the path is over, and the test looks at what came of it. */
 void torture_disarm(void);
+/* ... and from here on again, as if it had not been: for a test that plays a part in between. */
+void torture_resume(void);
 
 /* The rest is between torture.c and fail.c. */
 

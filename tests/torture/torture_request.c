@@ -8,6 +8,7 @@
 #include "broker/gateway/inject.h"
 #include "broker/gateway/resphead.h"
 #include "broker/gateway/secretcache.h"
+#include "broker/ipc/call.h"
 #include "broker/ipc/channel.h"
 #include "broker/ipc/frame.h"
 #include "common/log.h"
@@ -313,6 +314,68 @@ tear_down_link(void)
 	sys_closep(&gift);
 }
 
+/* ---- a call: the answer lies in the socket before it is asked ---- */
+
+static struct call_link call;
+static struct call_reply reply = { .body = BUF_MAX(MSG_LEN_MAX), .fd = -1 };
+
+static void
+set_up_call(void)
+{
+	AUTO(buf_wipe) struct buf frame = BUF_MAX(FRAME_MAX);
+	static const uint8_t first_id[8] = { 1 };
+	size_t at;
+
+	must(sys_socketpair(SOCK_SEQPACKET, pair) == 0);
+	call = (struct call_link){
+		.fd = pair[0], .me = ROLE_ADMIN, .peer = ROLE_KEEPER, .timeout_ms = 2000
+	};
+	must(frame_begin(&frame, AK_OK, &at) == ERR_OK);
+	must(buf_append(&frame, first_id, sizeof first_id) == ERR_OK);
+	must(buf_append_str(&frame, "torture-" KEY) == ERR_OK);
+	frame_end(&frame, at);
+	must(frame_send(pair[1], buf_span(&frame), -1) == ERR_OK);
+}
+
+static enum err
+run_call(void)
+{
+	AUTO(buf_wipe) struct buf question = BUF_MAX(MSG_LEN_MAX);
+	struct wire_writer w = call_begin(&call, &question);
+
+	return w.e != ERR_OK ? w.e : call_ask(&call, AK_STATUS, buf_span(&question), -1, &reply);
+}
+
+static void
+check_call(enum err e)
+{
+	AUTO(buf_wipe) struct buf frame = BUF_MAX(FRAME_MAX);
+	struct span in, question;
+	uint16_t type;
+	int fd = -1;
+
+	if (e == ERR_OK && !span_eq_str(buf_span(&reply.body), "torture-" KEY))
+		torture_wrong("another answer");
+	if (fcntl(pair[1], F_SETFL, O_NONBLOCK) != 0 ||
+	    frame_receive(pair[1], &frame, &fd) != ERR_OK) {
+		if (e == ERR_OK)
+			torture_wrong("nothing was asked");
+		return;
+	}
+	in = buf_span(&frame);
+	if (frame_next(&in, &type, &question) != ERR_OK || type != AK_STATUS || question.len != 8 ||
+	    in.len != 0)
+		torture_wrong("half a question was asked");
+}
+
+static void
+tear_down_call(void)
+{
+	buf_wipe(&reply.body);
+	sys_closep(&pair[0]);
+	sys_closep(&pair[1]);
+}
+
 static enum err
 run_log(void)
 {
@@ -339,6 +402,7 @@ static const struct torture_path paths[] = {
 	    tear_down_request, false },
 	{ "grow behind a key", KEY, nothing, run_grow, check_grow, tear_down_request, false },
 	{ "a link", NULL, set_up_link, run_link, check_link, tear_down_link, false },
+	{ "a call", KEY, set_up_call, run_call, check_call, tear_down_call, false },
 	{ "log a line", NULL, nothing, run_log, check_nothing, nothing, true },
 };
 

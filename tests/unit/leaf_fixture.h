@@ -191,4 +191,21 @@ leaf_trust(X509 *ca)
 	return ctx;
 }
 
+/* A context that shows such a leaf, with a key of its own. */
+static inline SSL_CTX *
+leaf_context(
+    const SSL_METHOD *method, const struct leaf_spec *spec, X509 *issuer, EVP_PKEY *issuer_key)
+{
+	EVP_PKEY *key = leaf_key(NULL);
+	X509 *leaf = leaf_make(spec, key, issuer, issuer_key);
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	must(ctx != NULL && SSL_CTX_use_certificate(ctx, leaf) == 1);
+	must(SSL_CTX_use_PrivateKey(ctx, key) == 1);
+	SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+	return ctx;
+}
+
 #endif

@@ -30,16 +30,9 @@ static struct {
 static SSL_CTX *
 server_context(const char *names, int type)
 {
-	struct leaf_spec spec = { .sans = { { type, names, type == GEN_IPADD ? 4 : 0 } } };
-	EVP_PKEY *key = leaf_key(NULL);
-	X509 *leaf = leaf_make(&spec, key, ca, ca_key);
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	const struct leaf_spec spec = { .sans = { { type, names, type == GEN_IPADD ? 4 : 0 } } };
 
-	must(ctx != NULL && SSL_CTX_use_certificate(ctx, leaf) == 1);
-	must(SSL_CTX_use_PrivateKey(ctx, key) == 1);
-	X509_free(leaf);
-	EVP_PKEY_free(key);
-	return ctx;
+	return leaf_context(TLS_server_method(), &spec, ca, ca_key);
 }
 
 static void
