@@ -47,21 +47,12 @@ say_files(const struct stack *s, const char *verb)
 		    im->without_rules);
 }
 
-/* As a word of a shell's line. */
 static enum err
-put_word(struct buf *line, const char *option, const char *word)
+put_option(struct buf *line, const char *option, const char *word)
 {
-	static const char plain[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:=@%+,-";
 	enum err e = buf_printf(line, " %s ", option);
 
-	if (e != ERR_OK || word[strspn(word, plain)] == '\0')
-		return e == ERR_OK ? buf_append_str(line, word) : e;
-	e = buf_append_byte(line, '\'');
-	for (; *word != '\0' && e == ERR_OK; word++)
-		e = *word == '\'' ? buf_append_str(line, "'\\''")
-				  : buf_append_byte(line, (uint8_t)*word);
-	return e == ERR_OK ? buf_append_byte(line, '\'') : e;
+	return e == ERR_OK ? stack_put_word(line, word) : e;
 }
 
 /* In the order in which Compose merges them: each overlay right behind its original. */
@@ -70,16 +61,16 @@ say_next(const struct stack *s)
 {
 	AUTO(buf_wipe) struct buf line = BUF_MAX(STACK_NOTES_MAX);
 	const char *dir = cli_given(s->c, "project-directory");
-	enum err e = dir != NULL ? put_word(&line, "--project-directory", dir) : ERR_OK;
+	enum err e = dir != NULL ? put_option(&line, "--project-directory", dir) : ERR_OK;
 
 	for (uint32_t i = 0; i < s->file_count && e == ERR_OK; i++) {
-		e = put_word(&line, "-f", s->files[i].path);
+		e = put_option(&line, "-f", s->files[i].path);
 		for (uint32_t k = 0; k < s->im.out_count && e == ERR_OK; k++)
 			if (strcmp(s->im.outs[k].path, s->files[i].overlay) == 0)
-				e = put_word(&line, "-f", s->files[i].overlay);
+				e = put_option(&line, "-f", s->files[i].overlay);
 	}
 	if (s->im.out_path[0] != '\0' && e == ERR_OK)
-		e = put_word(&line, "--env-file", s->im.out_path);
+		e = put_option(&line, "--env-file", s->im.out_path);
 	if (e == ERR_OK)
 		cli_say(s->c, "next: %s%.*s up -d",
 		    s->compose[0] != '\0' ? "docker-compose" : "docker compose", (int)line.len,

@@ -108,6 +108,8 @@ const json_t *stack_def_in(const struct stack_file *f, const char *service);
 bool stack_has(const struct buf *names, const char *name); /* in a list of names with NULs */
 
 /* stack_docker.c: asks the Docker client. */
+/* As one word of a shell's line. */
+enum err stack_put_word(struct buf *line, const char *word) NODISCARD;
 enum cli_exit stack_docker_find(struct stack *s) NODISCARD;
 /* The resolved model of the first count files; bare: without interpolation. */
 enum cli_exit stack_docker_config(
@@ -144,6 +146,8 @@ enum cli_exit stack_report(struct stack *s) NODISCARD;
 /* stack_record.c: .sidekey/import.json, without a secret: what was written, for --rollback. */
 enum cli_exit stack_compose_record(struct stack *s) NODISCARD;
 enum cli_exit stack_read_record(const struct stack *s, json_t **ret_record) NODISCARD;
+/* Are stack and configuration where they were then? */
+enum cli_exit stack_check_places(const struct stack *s, const json_t *record) NODISCARD;
 /* The digest of a file's bytes, in hex. False: it is not there, or cannot be read. */
 bool stack_file_digest(const char *path, char ret_hex[STACK_DIGEST_SIZE]);
 void stack_text_digest(struct span text, char ret_hex[STACK_DIGEST_SIZE]);

@@ -106,11 +106,28 @@ missing_variable(const struct buf *errors, char dst[64])
 	dst[n] = '\0';
 }
 
+enum err
+stack_put_word(struct buf *line, const char *word)
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:=@%+,-";
+	enum err e = ERR_OK;
+
+	if (word[0] != '\0' && word[strspn(word, plain)] == '\0')
+		return buf_append_str(line, word);
+	e = buf_append_byte(line, '\'');
+	for (; *word != '\0' && e == ERR_OK; word++)
+		e = *word == '\'' ? buf_append_str(line, "'\\''")
+				  : buf_append_byte(line, (uint8_t)*word);
+	return e == ERR_OK ? buf_append_byte(line, '\'') : e;
+}
+
 static enum cli_exit
 config_failed(const struct stack *s, const struct words *w, const struct buf *errors, int status)
 {
-	char line[2048], missing[64];
-	size_t n = 0;
+	AUTO(buf_wipe) struct buf line = BUF_MAX(STACK_NOTES_MAX);
+	enum err e = ERR_OK;
+	char missing[64];
 
 	missing_variable(errors, missing);
 	if (missing[0] != '\0')
@@ -118,14 +135,20 @@ config_failed(const struct stack *s, const struct words *w, const struct buf *er
 		    "Compose misses the variable %s: set it in the .env file, or name that with "
 		    "--env-file",
 		    missing);
-	line[0] = '\0';
-	for (size_t i = 0; i < w->count && n < sizeof(line); i++)
-		if (strcmp(w->list[i], "--format") != 0 && strcmp(w->list[i], "json") != 0)
-			n += (size_t)snprintf(line + n, sizeof(line) - n, " %s", w->list[i]);
+	for (size_t i = 0; i < w->count && e == ERR_OK; i++) {
+		if (strcmp(w->list[i], "--format") == 0 || strcmp(w->list[i], "json") == 0)
+			continue;
+		e = buf_append_byte(&line, ' ');
+		if (e == ERR_OK)
+			e = stack_put_word(&line, w->list[i]);
+	}
+	if (e != ERR_OK)
+		return cli_fail_err(e, "the line to look with");
 	return cli_fail(CLI_FAILED,
 	    "Compose refuses these files (exit %d)%s; what it says may hold values of the .env, so "
-	    "see for yourself:%s --quiet",
-	    status, s->file_count > 1 ? ", alone or together" : "", line);
+	    "see for yourself:%.*s --quiet",
+	    status, s->file_count > 1 ? ", alone or together" : "", (int)line.len,
+	    (const char *)line.data);
 }
 
 /* with_ours: each overlay right behind its original, and .env.sidekey in the place of the .env. */

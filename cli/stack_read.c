@@ -171,11 +171,26 @@ usual_files(struct stack *s)
 		   : x;
 }
 
+static bool
+is_set(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value != NULL && value[0] != '\0';
+}
+
 static enum cli_exit
 read_files(struct stack *s)
 {
 	enum cli_exit x = CLI_OK;
 	const char *path;
+
+	/* Compose would take others than are read here. */
+	if (is_set("COMPOSE_FILE") && cli_given(s->c, "file") == NULL)
+		return cli_fail(CLI_USAGE, "COMPOSE_FILE is set; name those files with -f");
+	if (is_set("COMPOSE_ENV_FILES") && cli_given(s->c, "env-file") == NULL)
+		return cli_fail(
+		    CLI_USAGE, "COMPOSE_ENV_FILES is set; name that file with --env-file");
 
 	for (int i = 0; x == CLI_OK && (path = cli_given_nth(s->c, "file", i)) != NULL; i++)
 		x = add_file(s, path);

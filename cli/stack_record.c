@@ -163,6 +163,43 @@ add_paths(const struct stack *s, json_t *record)
 		   : x;
 }
 
+/* Where its paths are good: a folder that was mounted elsewhere, or moved, has others. */
+static enum cli_exit
+add_places(const struct stack *s, json_t *record)
+{
+	char folder[PATH_MAX], config[PATH_MAX];
+
+	if (realpath(s->project_dir, folder) == NULL || realpath(s->c->config_dir, config) == NULL)
+		return cli_fail(
+		    CLI_FAILED, "%s or %s: %s", s->project_dir, s->c->config_dir, strerror(errno));
+	return json_object_set_new(record, "folder", json_string(folder)) == 0 &&
+		       json_object_set_new(record, "config_dir", json_string(config)) == 0
+		   ? CLI_OK
+		   : cli_fail(CLI_FAILED, "out of memory");
+}
+
+static enum cli_exit
+check_place(const json_t *record, const char *key, const char *now)
+{
+	const char *then = admin_text(record, key);
+	char real[PATH_MAX];
+
+	if (then[0] == '\0' || (realpath(now, real) != NULL && strcmp(real, then) == 0))
+		return CLI_OK;
+	return cli_fail(CLI_FAILED,
+	    "the import was done with %s where %s is now: take it back from there (in a container: "
+	    "with the same mounts); nothing was changed",
+	    then, now);
+}
+
+enum cli_exit
+stack_check_places(const struct stack *s, const json_t *record)
+{
+	enum cli_exit x = check_place(record, "folder", s->project_dir);
+
+	return x == CLI_OK ? check_place(record, "config_dir", s->c->config_dir) : x;
+}
+
 static enum cli_exit
 add_out(struct stack *s, const char *name, struct span text)
 {
@@ -217,6 +254,10 @@ stack_compose_record(struct stack *s)
 		x = add_config(s, json_object_get(record, "config"));
 	if (x == CLI_OK)
 		x = add_paths(s, record);
+	if (x == CLI_OK)
+		x = add_places(s, record);
+	if (x == CLI_OK && old != NULL)
+		x = stack_check_places(s, old);
 	if (x == CLI_OK)
 		x = carry(record, old);
 	return x == CLI_OK ? write_record(s, record) : x;

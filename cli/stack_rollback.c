@@ -170,6 +170,8 @@ stack_rollback(struct stack *s)
 		    "import wrote here; name the same Compose files as then",
 		    s->project_dir);
 	if (x == CLI_OK)
+		x = stack_check_places(s, r->record);
+	if (x == CLI_OK)
 		x = run(s, r);
 	if (x == CLI_OK) {
 		remove_written(s, r);

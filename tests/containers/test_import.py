@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import broker, docker, oracle, pki, tap, upstream  # noqa: E402
 
-KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-canary-0123456789abcdefghijklmnopqrstuvwxyz", "OPENAI_API_KEY": "sk-proj-canary0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"}
+KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-livecanary-0123456789abcdefghijklmnopqrstuvw", "OPENAI_API_KEY": "sk-proj-livecanary0123456789abcdefghijklmnopqrstuvwxyzAB"}
 NEW = "sk-ant-api03-rotated-0123456789abcdefghijklmnopqrstuvwxy"
 TEXT = "Hello from the local upstream."
 DOCKERFILE = f"""FROM {docker.BASE}

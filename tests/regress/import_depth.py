@@ -84,6 +84,8 @@ def planned(t, d):
     t.is_(sorted(n for n, r in plan.items() if r["action"] == "converted"), CONVERTED, "who has a key is converted, by extends, override, profile and anchor")
     t.ok(plan["guest"]["action"] == "left" and "include" in plan["guest"]["why"], "a service of an included file is left, and the file to be named", plan["guest"])
     t.is_([plan[n]["action"] for n in ("cache", "reader")], ["no key"] * 2, "others have no key in their environment")
+    t.is_(plan["coder"]["missing_controls"], ["cap_drop ALL (5.3)", "log rotation (5.7)", "memory limit (5.10)", "CPU limit (5.11)", "read-only root (5.12)", "no-new-privileges (5.25)", "pids limit (5.28)"],
+          "the CIS controls that a service lacks are reported")
     secrets = {n: {v["variable"]: v.get("secret", "stays") for v in plan[n]["variables"]} for n in CONVERTED}
     t.is_(secrets["coder"], {"ANTHROPIC_API_KEY": "anthropic-api-key", "OPENAI_API_KEY": "openai-api-key", "DATABASE_URL": "stays", "GITHUB_TOKEN": "github-token", "LANGSMITH_API_KEY": "langsmith-api-key",
                              "CRM_KEY": "crm-key"}, "coder: list syntax, an override's mapping, all of an env_file")
@@ -130,6 +132,7 @@ def applied(t, d):
     left = {line.split("=", 1)[0] for line in open(f"{d.dir}/.env.sidekey").read().splitlines() if any(line.endswith("=" + v) for v in d.keys.values())}
     t.is_(left, {"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "LANGSMITH_API_KEY", "GITHUB_TOKEN", "DATABASE_URL"}, ".env.sidekey keeps what was said, and replaces the rest")
     ours = "".join(open(f"{d.dir}/docker-compose{n}.sidekey.yml").read() for n in ("", ".override"))
+    t.is_([w for w in ("cap_drop", "read_only", "pids", "security_opt", "mem", "cpus", "logging", "healthcheck", "restart") if w in ours], [], "and none is added: what was reported is the owner's")
     t.is_([k for k, v in d.keys.items() if oracle.can_bytes(v, (ours + d.said).encode(), k)], [], "no value is in an overlay or was printed")
 
 

@@ -131,6 +131,7 @@ def half_failed(t):
         t.ok("models still has the key of openai, outside its environment" in p.stderr and "coder still" not in p.stderr, "a key that the outcome has all the same is warned of", p.stderr)
         t.ok(f"{d}/.env:5: GH_TOKEN looks like a key, but no service has it in its environment" in p.stdout, "a key that no service has in its environment is said to stay", p.stdout)
         t.is_(c.known(), (["anthropic-api-key", "openai-api-key"], ["coder", "models"]), "with values and enrollments")
+        t.is_(c.b.json("status")["exposed_secrets"], 2, "the keys are known to have been seen by others")
         t.is_([w for call in c.client.calls() for w in KEYS.values() if w in call], [], "no key was in a command line")
         t.ok("create --pull never --network none" in "\n".join(c.client.calls()) and any(call.startswith("rm --force --volumes 0123") for call in c.client.calls()),
              "a user's number is looked up in a container that is never started, pulls nothing and leaves no volume", c.client.calls())
@@ -190,6 +191,35 @@ def other_env(t):
         t.ok(p.returncode == 1 and "--rollback" in p.stderr and c.files() == before, "an import with another .env would forget the first: refused, with the way out", p.stderr)
 
 
+def refused(t):
+    """What Docker's client says instead of a model."""
+    with Case() as c:
+        before, folder = c.files(), c.client.folder
+        c.client.say("version", "1.29.2\n")
+        p = c.apply()
+        t.ok(p.returncode == 1 and "no Docker Compose 2.24 or newer" in p.stderr and "--config" in p.stderr, "a Compose that is too old is refused, and the other way named", p.stderr)
+        c.client.say("version", "v5.0.1\n")
+        c.client.say("refusal", f"error while interpolating: required variable ANTHROPIC_API_KEY is missing a value: not {KEYS['OPENAI_API_KEY']}\n")
+        p = c.apply()
+        t.ok(p.returncode == 1 and "misses the variable ANTHROPIC_API_KEY" in p.stderr, "a variable that Compose misses is named", p.stderr)
+        c.client.say("refusal", f"services.coder.x: {KEYS['OPENAI_API_KEY']} is no boolean\n")
+        p = c.apply()
+        t.ok(p.returncode == 1 and "see for yourself:" in p.stderr and f"-f '{c.dir}/docker-compose.yml'" in p.stderr and "--profile '*'" in p.stderr, "what else it refuses is to be seen with the line that is named", p.stderr)
+        os.unlink(f"{folder}/refusal")
+        c.client.say("model-2", "{")
+        p = c.apply()
+        t.ok(p.returncode == 1 and "is not JSON" in p.stderr, "what is no JSON is refused", p.stderr)
+        c.client.say("model-2", open(f"{folder}/model-1").read())
+        os.unlink(f"{folder}/image")
+        p = c.apply()
+        t.ok(p.returncode == 1 and "docker compose pull coder" in p.stdout and "no service here can be converted" in p.stderr, "an image that is not there is to be pulled first", p.stdout + p.stderr)
+        for args, env, word in (((), "COMPOSE_FILE=a.yml", "with -f"), (c.both, "COMPOSE_ENV_FILES=a.env", "with --env-file")):
+            p = c.client.run(*args, "--apply", cwd=c.dir, env=[env])
+            t.ok(p.returncode == 2 and word in p.stderr, f"{env} in the environment: Compose would read other files than the import", p.stderr)
+        t.is_(c.files(), before, "nothing was changed by any of these")
+        t.is_([k for k, v in KEYS.items() if oracle.can_bytes(v, c.said.encode(), k)], [], "nor a key printed")
+
+
 def killed(t):
     with Case() as c:
         c.client.outcome("kill -9 $PPID")
@@ -218,6 +248,26 @@ def two_keys(t):
         t.ok(f"OTHER_KEY={other}\n" in c.read(".env.sidekey") and KEYS["ANTHROPIC_API_KEY"] not in c.read(".env.sidekey"), "(it does)", c.read(".env.sidekey"))
         t.ok("keep it out of version control" in p.stderr, "a .env.sidekey that still holds keys is to be kept as the .env was", p.stderr)
         t.is_(c.known(), (["anthropic-api-key"], ["coder"]), "whose service is no workload")
+
+
+def moved(t):
+    with Case() as c:
+        t.is_(c.apply().returncode, 0, "imported, and the stack's folder moved")
+        here, there = c.dir, f"{c.dir}-moved"
+        os.rename(here, there)
+        c.dir = there
+        before = c.files()
+        for flag in ("--rollback", "--apply"):
+            p = c.run("-f", f"{there}/docker-compose.yml", "-f", f"{there}/docker-compose.mcp.yml", flag)
+            t.ok(p.returncode == 1 and f"done with {here}" in p.stderr and c.files() == before, f"{flag} there is refused: what the import wrote is known by where it was", p.stderr)
+        os.rename(there, here)
+        c.dir = here
+        record = json.loads(c.read(".sidekey/import.json"))
+        c.write(".sidekey/import.json", json.dumps({**record, "config_dir": "/elsewhere"}))
+        p = c.rollback()
+        t.ok(p.returncode == 1 and "/elsewhere" in p.stderr, "so it is with another configuration folder", p.stderr)
+        c.write(".sidekey/import.json", json.dumps(record))
+        t.is_(c.rollback().returncode, 0, "where it was, it is taken back")
 
 
 def way_back(t):
@@ -271,9 +321,11 @@ def way_back_with_env(t):
 def main(t):
     half_failed(t)
     twice(t)
+    refused(t)
     killed(t)
     two_keys(t)
     other_env(t)
+    moved(t)
     way_back(t)
     way_back_with_env(t)
 

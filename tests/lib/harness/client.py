@@ -10,12 +10,13 @@ from . import tap
 SCRIPT = r'''#!/bin/sh
 cd "{folder}"
 printf '%s\n' "$*" >> calls
+case "$*" in *" config "*) [ ! -e refusal ] || {{ cat refusal >&2; exit 15; }} ;; esac
 case "$*" in
 "compose version --short") cat version ;;
 *.sidekey.yml*" config "*) . ./outcome ;;
 *--no-interpolate*) cat bare ;;
 compose*) cat "model-$(printf %s "$*" | grep -o -- ' -f ' | wc -l)" ;;
-"image inspect -- "*) cat image ;;
+"image inspect -- "*) [ -e image ] && cat image ;;
 ps*) cat ps ;;
 create*) echo 0123456789abcdef0123456789abcdef ;;
 cp*) cat passwd ;;
@@ -30,7 +31,7 @@ class Client:
         self.b, self.folder = b, folder
         os.makedirs(folder, exist_ok=True)
         with open(f"{folder}/docker", "w") as f:
-            f.write(SCRIPT.replace("{folder}", folder))
+            f.write(SCRIPT.format(folder=folder))
         os.chmod(f"{folder}/docker", 0o755)
         for i, model in enumerate(models):
             self.say(f"model-{i + 1}", json.dumps(model))
@@ -62,8 +63,8 @@ class Client:
         with open(f"{self.folder}/calls") as f:
             return f.read().splitlines()
 
-    def run(self, *args, cwd=None):
-        p = subprocess.run(["env", f"PATH={self.folder}:/usr/bin:/bin", "HOME=/tmp", *self.b.command("import", "compose", *args)],
+    def run(self, *args, cwd=None, env=()):
+        p = subprocess.run(["env", f"PATH={self.folder}:/usr/bin:/bin", "HOME=/tmp", *env, *self.b.command("import", "compose", *args)],
                            capture_output=True, text=True, timeout=60, cwd=cwd, stdin=subprocess.DEVNULL)
         tap.look("import compose", p.stderr)
         return p
