@@ -197,15 +197,23 @@ cli_find_program(const char *name, char ret_path[PATH_MAX])
 	return CLI_NOT_FOUND;
 }
 
-/* flag, then environment; NULL: neither. An empty variable counts as not set. */
+const char *
+cli_env(const char *variable)
+{
+	const char *v = getenv(variable);
+
+	return v != NULL && v[0] != '\0' ? v : NULL;
+}
+
+/* flag, then environment; NULL: neither. */
 static const char *
 flag_or_env(const struct cli *c, const char *flag, const char *variable)
 {
 	const char *v = cli_given(c, flag);
 
 	if (v == NULL)
-		v = getenv(variable);
-	return v != NULL && v[0] != '\0' ? v : NULL;
+		return cli_env(variable);
+	return v[0] != '\0' ? v : NULL;
 }
 
 /* run_dir as sidekey.yaml has it; a file that is missing, unreadable or wrong leaves the default:

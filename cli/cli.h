@@ -79,6 +79,8 @@ const char *cli_given(const struct cli *c, const char *name);
 /* The nth (from 0) value of an option that may come more than once; NULL behind the last. */
 const char *cli_given_nth(const struct cli *c, const char *name, int nth);
 
+/* A variable of the environment; NULL: it is not set, or empty. */
+const char *cli_env(const char *variable);
 /* The file that the shell would run for this name, by PATH; CLI_NOT_FOUND, without a word, if there
  * is none. */
 enum cli_exit cli_find_program(const char *name, char ret_path[PATH_MAX]) NODISCARD;

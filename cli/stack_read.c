@@ -171,14 +171,6 @@ usual_files(struct stack *s)
 		   : x;
 }
 
-static bool
-is_set(const char *variable)
-{
-	const char *value = getenv(variable);
-
-	return value != NULL && value[0] != '\0';
-}
-
 static enum cli_exit
 read_files(struct stack *s)
 {
@@ -186,9 +178,9 @@ read_files(struct stack *s)
 	const char *path;
 
 	/* Compose would take others than are read here. */
-	if (is_set("COMPOSE_FILE") && cli_given(s->c, "file") == NULL)
+	if (cli_env("COMPOSE_FILE") != NULL && cli_given(s->c, "file") == NULL)
 		return cli_fail(CLI_USAGE, "COMPOSE_FILE is set; name those files with -f");
-	if (is_set("COMPOSE_ENV_FILES") && cli_given(s->c, "env-file") == NULL)
+	if (cli_env("COMPOSE_ENV_FILES") != NULL && cli_given(s->c, "env-file") == NULL)
 		return cli_fail(
 		    CLI_USAGE, "COMPOSE_ENV_FILES is set; name that file with --env-file");
 
