@@ -237,14 +237,14 @@ TORTURE  := $(patsubst tests/torture/%.c,$(BUILD)/torture/%,$(wildcard tests/tor
 torture: all $(TORTURE) ## the Nth allocation and the Nth system call fail: for each N on the main paths, for some in whole programs
 	@prove -Q -j2 --exec '' $(TORTURE) :: $(TORTURE_RUNS)
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/torture-programs torture-programs
-	@$(BLACKBOX) prove -Q --exec '' tests/torture/programs.py
+	@$(BLACKBOX) prove -Q -j2 --exec '' tests/torture/programs.py tests/torture/shims.py
 
-# Whole programs with fail.c in them, on the objects that are there. sidekeyd's domain would keep its children from their order.
+# Whole programs with fail.c in them, on the objects that are there; the shim with libraries, as the others. sidekeyd's domain would keep its children from their order.
 FAILING  := $(BUILD)/obj/tests/torture/fail.o $(BUILD)/obj/tests/torture/fail_program.o $(BUILD)/obj/tests/lib/no_domain.o
 .PHONY: torture-programs
 torture-programs: $(FAILING)
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) LDFLAGS='-pie -rdynamic -Wl,--wrap=secret_new -Wl,--wrap=sandbox_files $(FAILING)' \
-	    $(filter-out %/sidekey %/sidekey-shim,$(BIN))
+	    LDFLAGS_sidekey-shim= $(filter-out %/sidekey,$(BIN))
 
 # A static program cannot map them: the shim is linked as the others. What the first process of a program makes, those of another user write on.
 COVERFLAGS = -g -O1 -fPIE -fprofile-instr-generate=$(CURDIR)/$(BUILD)/cover/raw/%m%c.profraw -fcoverage-mapping -mllvm -runtime-counter-relocation
