@@ -94,6 +94,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(BUILD)/parts.a
 	@$(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$(@F)) -o $@ $< $(BUILD)/parts.a $(LIB_ALL)
 
 # Every allocation and system call of these is asked in fail.c first.
+$(BUILD)/obj/tests/torture/fail.o: override CFLAGS += -fno-sanitize=all
 $(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o $(BUILD)/obj/tests/torture/torture.o $(BUILD)/obj/tests/torture/fail.o $(BUILD)/parts.a
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -Wl,--wrap=secret_new $(LDFLAGS_$(@F)) -o $@ $(filter %.o,$^) $(BUILD)/parts.a $(LIB_ALL)
@@ -233,9 +234,17 @@ install: all ## programs and pages below PREFIX; daemons and shim 0711, so that 
 # 0: each N; else at most that many a path and kind, evenly spread.
 TORTURE_RUNS ?= 0
 TORTURE  := $(patsubst tests/torture/%.c,$(BUILD)/torture/%,$(wildcard tests/torture/torture_*.c))
-.PHONY: torture
-torture: all $(TORTURE) ## the Nth allocation and the Nth system call fail: for each N on the main paths, for some in whole programs
+.PHONY: torture-paths
+torture-paths: $(TORTURE)
 	@prove -Q -j2 --exec '' $(TORTURE) :: $(TORTURE_RUNS)
+
+.PHONY: torture-asan
+torture-asan: ## the paths of make torture under ASan and UBSan
+	@ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:exitcode=99 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan \
+	    CFLAGS='$(SANITIZE) -fPIE' LDFLAGS=-pie torture-paths
+
+.PHONY: torture
+torture: all torture-paths ## the Nth allocation and the Nth system call fail: for each N on the main paths, for some in whole programs
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/torture-programs torture-programs
 	@$(BLACKBOX) prove -Q -j2 --exec '' tests/torture/programs.py tests/torture/shims.py
 

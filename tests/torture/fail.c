@@ -18,7 +18,7 @@
 #include "common/sys.h"
 #include "tests/torture/torture.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SIDEKEY_SANITIZE /* this file itself is not: it is called before the runtime is there */
 #define REAL(name) __interceptor_##name
 #else
 #define REAL(name) __libc_##name
