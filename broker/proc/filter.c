@@ -12,8 +12,9 @@
 #elif defined(__aarch64__)
 #define NATIVE AUDIT_ARCH_AARCH64
 #else
-#error "the number of this architecture is missing"
+#define NATIVE 0
 #endif
+_Static_assert(NATIVE != 0, "the number of this architecture is missing");
 
 /* Of each argument the lower half comes first. */
 #define LOW(arg) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (arg)))
