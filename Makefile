@@ -120,9 +120,12 @@ FAULT    := $(wildcard tests/fault/test_*.py)
 CLIENTS  := $(wildcard tests/clients/test_*.py)
 BLACKBOX := SIDEKEY_TEST_BUILD=$(BUILD)
 
+.PHONY: unit-programs
+unit-programs: $(UNIT) $(REPLAY)
+
 .PHONY: unit
 unit: $(UNIT) ## unit tables
-	@prove -Q --exec '' $(UNIT)
+	@prove -Q -j2 --exec '' $(UNIT)
 
 .PHONY: corpus
 corpus: $(REPLAY) ## every fuzz target over its corpus
@@ -148,17 +151,17 @@ fuzz: ## every fuzz target under libFuzzer, ASan and UBSan for FUZZ_S seconds
 
 .PHONY: regress
 regress: all $(BUILD)/tests/tool_gateway ## the built programs from outside, one file a promise, in the one-uid mode of a container
-	@$(BLACKBOX) prove -Q --exec '' $(REGRESS)
+	@$(BLACKBOX) prove -Q -j2 --exec '' $(REGRESS)
 
 .PHONY: test
 test: ## what a change must pass: unit, corpus, regress (no Docker, under 5 minutes)
 	@tools/deps.sh test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs
 	@$(MAKE) --no-print-directory unit corpus regress
 
 .PHONY: longer
 longer: all ## the regress files that take longer: the shim in depth, crashes under load
-	@$(BLACKBOX) prove -Q --exec '' $(LONGER)
+	@$(BLACKBOX) prove -Q -j2 --exec '' $(LONGER)
 
 .PHONY: attack
 attack: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## the attack tables against the built programs
@@ -182,7 +185,8 @@ rooted: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe $(BUILD)/tests
 SANITIZE := -g -O1 -fno-omit-frame-pointer -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -DSIDEKEY_SANITIZE
 .PHONY: asan
 asan: ## unit, corpus, regress and attack under ASan and UBSan
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE) -fPIE' LDFLAGS='-pie' LDFLAGS_sidekey-shim='-pie' all unit corpus regress attack
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE) -fPIE' LDFLAGS='-pie' LDFLAGS_sidekey-shim='-pie' all unit-programs
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='$(SANITIZE) -fPIE' LDFLAGS='-pie' LDFLAGS_sidekey-shim='-pie' unit corpus regress attack
 
 # Not under valgrind: where the system calls of a sandboxed process are looked at, it would see valgrind's; and a test of time.
 UNGRINDED := test_sandbox test_sandbox_files test_shim_sandbox test_child test_shim_child test_keeper_faults
