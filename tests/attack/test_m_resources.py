@@ -3,6 +3,8 @@
 import concurrent.futures
 import json
 import os
+import resource
+import ssl
 import sys
 import threading
 import time
@@ -11,11 +13,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import broker, oracle, rawtls, stage, tap, upstream  # noqa: E402
 
 LARGE = 4 << 20
+HANDSHAKES, IN_FLIGHT = 2000, 1000
+go_on = threading.Event()
 
 
 def handler(conn, req):
     if req.target == "/large":
         return upstream.reply(conn, 200, b"x" * LARGE)
+    if req.target.startswith("/held"):
+        go_on.wait(30)
     if req.target.startswith("/slow"):
         time.sleep(0.2)
     return upstream.reply(conn, 200, {})
@@ -50,6 +56,73 @@ def stalled(t, s):
         for c in conns:
             c.close()
     t.is_(base.back(), "", "ALIVE: when they have gone all is back at the baseline")
+
+
+def hello():
+    """What a client of ours says first."""
+    out, ctx = ssl.MemoryBIO(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    ctx.set_alpn_protocols(["sidekey-forward"])
+    try:
+        ctx.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
+def floods(t, s):
+    """Handshakes as fast as they can be begun, or made, by a stranger: each costs the gateway a key exchange and a signature, and all of them do not cost the one who was there before."""
+    first, base, served = hello(), oracle.Baseline(s.b), s.w.connect()
+
+    def begin(_):
+        sock = rawtls.dial(s.w.conf["gateway"])
+        try:
+            sock.sendall(first)
+            sock.recv(1)  # the gateway has done its part
+        except OSError:
+            pass
+        sock.close()
+
+    def stay(_):
+        sock = rawtls.dial(s.w.conf["gateway"])
+        sock.sendall(first)
+        kept.append(sock)
+
+    def whole(_):
+        try:
+            s.w.anonymous("sidekey-forward").close()
+        except OSError:
+            pass
+    def measure(fn, took, over):
+        while not over.is_set():
+            at = time.monotonic()
+            took.append(time.monotonic() - at if fn().status == 200 else 99)
+            time.sleep(0.02)
+
+    def connected():
+        return served.ask("GET", "/p/anthropic/v1/x")
+
+    def anew():
+        return s.w.ask("GET", "/p/anthropic/v1/x")
+    for what, one in (("begun", begin), ("begun and left open", stay), ("made", whole)):
+        kept, took, fresh, over = [], [], [], threading.Event()
+        meters = [threading.Thread(target=measure, args=x) for x in ((connected, took, over), (anew, fresh, over))]
+        for m in meters:
+            m.start()
+        at = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            list(pool.map(one, range(HANDSHAKES)))
+        lasted = time.monotonic() - at
+        over.set()
+        for m in meters:
+            m.join()
+        for sock in kept:
+            sock.close()
+        took.sort()
+        t.ok(took and took[-1] < 2 * oracle.ALIVE_S and took[len(took) // 2] < oracle.ALIVE_S / 4, f"{HANDSHAKES} handshakes {what} at full speed: a workload that is connected is answered within two seconds, as a rule a quarter of one", (len(took), took[-5:], took[len(took) // 2:][:1]))
+        t.ok(fresh and max(fresh) < lasted + 2 * oracle.ALIVE_S, f"{HANDSHAKES} handshakes {what}: and one that connects anew waits for those in front of it, no more", (max(fresh, default=None), lasted))
+    served.close()
+    t.is_(base.back(), "", "ALIVE: back at the baseline")
 
 
 def bombs(t, s):
@@ -137,10 +210,60 @@ def drained(t, s):
     t.is_(oracle.aud(b, event="keeper_start"), "", "the chain verifies")
 
 
+def in_flight(t, s):
+    """TERM with 1 000 requests at the upstream: each gets its whole answer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    b = s.b
+    s.up.clear()
+    go_on.clear()
+
+    def begin(i):
+        c = s.w.connect(timeout=30)
+        c.send(f"GET /p/anthropic/held/{i} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return c
+
+    def end(c):
+        try:
+            return c.read().status
+        except (OSError, EOFError, AttributeError) as e:
+            return repr(e)
+        finally:
+            c.close()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        conns = list(pool.map(begin, range(IN_FLIGHT)))
+        t.ok(oracle.until(lambda: len(s.up.requests) >= IN_FLIGHT, 30), f"{IN_FLIGHT} requests are at the upstream", len(s.up.requests))
+        at = time.monotonic()
+        b.proc.terminate()
+        time.sleep(0.5)
+        late = turned_away(s)
+        go_on.set()
+        codes = list(pool.map(end, conns))
+        rc = b.stop()
+        took = time.monotonic() - at
+    t.is_({x: codes.count(x) for x in codes}, {200: IN_FLIGHT}, f"TERM with {IN_FLIGHT} requests in flight: each gets its answer")
+    t.ok(late, "while one that comes now is turned away", late)
+    t.ok(rc == 0 and took < 12, "and it ends by itself", (rc, took))
+    b.start()
+    oracle.until(lambda: alive(s) == "", 10)
+    rows = oracle.records(b)
+    held = {r["seq"] for r in rows if r["event"] == "decide" and r.get("target", "").startswith("/held/")}
+    ended = {r["of"] for r in rows if r["event"] == "finish" and r.get("code") == "ok"}
+    t.ok(len(held) == IN_FLIGHT and held <= ended, "AUD: each has its end, and it is ok", (len(held), len(held - ended)))
+
+
+def turned_away(s):
+    """Or not taken: it stays in the queue of a socket that nobody reads any more."""
+    try:
+        return s.w.connect(timeout=1).ask("GET", "/p/anthropic/v1/late").status != 200
+    except (OSError, AttributeError):
+        return True
+
+
 def main(t):
     with stage.Stage(handler) as s:
         s.w.ask("GET", "/p/anthropic/v1/x")
-        for part in (stalled, bombs, one_byte_a_second, bad_reload, drained):
+        for part in (stalled, floods, bombs, one_byte_a_second, bad_reload, drained, in_flight):
             part(t, s)
         t.is_(oracle.can(stage.KEY, s.b), "", "CAN")
 
