@@ -452,7 +452,14 @@ def add(path):
         f.write(b"hello\n")
 
 
-HANDS = {"moved away by a rotator": lambda path: os.rename(path, f"{path}.1"), "removed": os.unlink, "cut by a rotator that copies": cut, "added to": add}
+def taken(path):
+    """Moved away, and the next one's name taken by a file of somebody's own."""
+    with open(f"{os.path.dirname(path)}/{int(os.path.basename(path)[:8]) + 1:08d}.jsonl", "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+        f.write("somebody's own\n")
+    os.rename(path, f"{path}.1")
+
+
+HANDS = {"moved away, and the next one's name taken": taken, "moved away by a rotator": lambda path: os.rename(path, f"{path}.1"), "removed": os.unlink, "cut by a rotator that copies": cut, "added to": add}
 
 
 class Handled(threading.Thread):
@@ -477,9 +484,12 @@ class Handled(threading.Thread):
         s.w.ask("GET", "/p/anthropic/v1/before")
         HANDS[self.what](f"{b.state}/audit/{was}")
         self.ok(s.w.ask("GET", "/p/anthropic/v1/meanwhile").status == 200, "it goes on")
-        self.ok(oracle.until(lambda: newest(b) > was, 15), "with the next checkpoint it begins another one", os.listdir(f"{b.state}/audit"))
+        self.ok(oracle.until(lambda: newest(b) > was and open(f"{b.state}/audit/{newest(b)}").read(1) == "{", 15), "with the next checkpoint it begins another one", os.listdir(f"{b.state}/audit"))
         with open(f"{b.state}/audit/{newest(b)}") as f:
             self.ok('"audit_moved"' in f.read(), "and says why")
+        if self.what.endswith("name taken"):
+            with open(f"{b.state}/audit/{newest(b)}.kept") as f:
+                self.ok(f.read() == "somebody's own\n", "what stood in its place is kept")
         p = b.cli("audit", "verify", check=False)
         self.ok(p.returncode != 0, "verify does not call that good", p.stdout + p.stderr)
         self.ok(b.pids()["keeper"][0] == keeper, "the keeper is the same one")

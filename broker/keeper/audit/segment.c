@@ -9,12 +9,14 @@
 #include "broker/keeper/audit/audit.h"
 #include "broker/keeper/audit/reserve.h"
 #include "broker/keeper/store/modes.h"
+#include "common/log.h"
 #include "common/sys.h"
 #include "common/text.h"
 
 #define NAME_DIGITS 8
 #define SUFFIX ".jsonl"
 #define UNNAMED "new" /* a segment until it is whole */
+#define KEPT ".kept"  /* behind the name of what stood in the way of one */
 
 void
 audit_segment_name(uint32_t number, char ret_name[AUDIT_SEGMENT_NAME_SIZE])
@@ -250,6 +252,32 @@ path_of(const struct audit_segments *s, const char *name, char dst[PATH_MAX])
 	must(len > 0 && len < PATH_MAX); /* checked when it was opened */
 }
 
+/* Somebody's file with the name that the next segment gets is not lost: it is moved out of the way,
+ * to a name that is none of ours. */
+static enum err
+make_room(const struct audit_segments *s, const char *name)
+{
+	char path[PATH_MAX], kept_name[AUDIT_SEGMENT_NAME_SIZE + sizeof(KEPT)], kept[PATH_MAX];
+	struct stat st;
+
+	if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? ERR_OK : ERR_IO;
+	(void)snprintf(kept_name, sizeof(kept_name), "%s" KEPT, name);
+	path_of(s, name, path);
+	path_of(s, kept_name, kept);
+	if (fstatat(s->dir_fd, kept_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		log_error("audit: %s is not the broker's, and no segment can be begun before it is "
+			  "moved to another folder",
+		    path);
+		return ERR_IO;
+	}
+	if (sys_rename(path, kept) != 0)
+		return ERR_IO;
+	log_error("audit: %s is not the broker's, and is %s now; move it to another folder", path,
+	    kept_name);
+	return ERR_OK;
+}
+
 /* Whole and durable before it has its name: half a repetition would take the place of the records
  * that it was to repeat. */
 enum err
@@ -268,7 +296,7 @@ audit_segments_next(struct audit_segments *s, struct span contents)
 	if (fd < 0)
 		return ERR_IO;
 	if (sys_write_all(fd, contents.p, contents.len) != ERR_OK || sys_fsync(fd) != 0 ||
-	    sys_rename(unnamed, path) != 0) {
+	    make_room(s, name) != ERR_OK || sys_rename(unnamed, path) != 0) {
 		(void)sys_unlink(unnamed);
 		return ERR_IO;
 	}
