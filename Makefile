@@ -177,7 +177,7 @@ clients: all ## real clients from npm behind the shim
 	@$(BLACKBOX) prove -Q --exec '' $(CLIENTS)
 
 # What a request's bytes say is the same for every uid.
-ROOTED   := $(filter tests/attack/test_a_% tests/attack/test_b_% tests/attack/test_h_% tests/attack/test_i_% tests/attack/test_k_%,$(ATTACK))
+ROOTED   := $(filter tests/attack/test_a_% tests/attack/test_b_% tests/attack/test_c_differential% tests/attack/test_f_% tests/attack/test_h_% tests/attack/test_i_% tests/attack/test_k_%,$(ATTACK))
 .PHONY: rooted
 rooted: all $(BUILD)/tests/tool_gateway $(BUILD)/tests/tool_probe $(BUILD)/tests/tool_keeper ## regress, and the attacks that meet users, started as root with a uid for each role
 	@$(BLACKBOX) SIDEKEY_TEST_MODE=root prove -Q -j2 --exec '' $(REGRESS) $(ROOTED)

@@ -4,11 +4,14 @@ import hashlib
 import http.client
 import json
 import os
+import re
+import shutil
 import socket
 import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -365,6 +368,17 @@ def probed(t):
     t.ok(all(int(when, 16) <= 60 * os.sysconf("SC_CLK_TCK") for _, when in timers()), "a minute after the last word at most", timers())
 
 
+def given_up(t, g):
+    """What is sent to a host that vanished is acknowledged by nobody: the kernel is told when to give up."""
+    if not shutil.which("strace"):
+        t.lacks("data that nobody acknowledges", "strace")
+        return
+    with tempfile.NamedTemporaryFile("r", prefix="sidekey-strace-") as f:
+        code, _, err = shim.run(g.enrollment(), "true", prefix=["strace", "-f", "-qq", "-e", "trace=setsockopt", "-o", f.name])
+        told = re.findall(r"TCP_USER_TIMEOUT, \[(\d+)\], 4\) = (\S+)", f.read())
+    t.ok(code == 0 and told and set(told) == {("120000", "0")}, "connections over TCP end two minutes behind the last acknowledgement", (code, err, told))
+
+
 def main(t):
     threading.excepthook = lambda _: None
     g = fakegateway.FakeGateway()
@@ -385,6 +399,7 @@ def main(t):
         for part in (plain, streaming, ends, many):
             part(t, g, s)
         probed(t)
+    given_up(t, g)
 
 
 if __name__ == "__main__":
