@@ -16,6 +16,8 @@
 #endif
 _Static_assert(NATIVE != 0, "the number of this architecture is missing");
 
+#define X32_BIT 0x40000000u /* of the numbers of x86_64's other way in, syscall(2) */
+
 /* Of each argument the lower half comes first. */
 #define LOW(arg) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (arg)))
 #define HIGH(arg) (LOW(arg) + 4)
@@ -171,7 +173,7 @@ filter_build(const struct filter_rule *rules, size_t count, struct buf *ret_prog
 {
 	struct program p = { .count = 0 };
 	struct list l;
-	size_t native;
+	size_t native, x32;
 
 	list_fill(&l, rules, count);
 	must(l.count > 0);
@@ -180,6 +182,9 @@ filter_build(const struct filter_rule *rules, size_t count, struct buf *ret_prog
 	p.at[native].jt = 1;
 	emit_return(&p, SCMP_ACT_KILL_PROCESS);
 	(void)emit(&p, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	x32 = emit(&p, BPF_JMP | BPF_JGE | BPF_K, X32_BIT);
+	p.at[x32].jf = 1;
+	emit_return(&p, SCMP_ACT_KILL_PROCESS);
 	emit_tree(&p, l.rules, l.count);
 	return buf_append(ret_program, p.at, p.count * sizeof p.at[0]);
 }

@@ -57,8 +57,8 @@ struct filter_rule {
 #endif
 
 /* The program for this process. A line without conditions decides for its call alone; of lines with
- * conditions one that holds is enough; what no line lets through gets SIGSYS; another architecture
- * ends the process. ERR_NOMEM. */
+ * conditions one that holds is enough; what no line lets through gets SIGSYS; another architecture,
+ * or a number of x32, ends the process. ERR_NOMEM. */
 enum err filter_build(
     const struct filter_rule *rules, size_t count, struct buf *ret_program) NODISCARD;
 /* From here on, and no_new_privs. ERR_SYS, also of a program of no length. */
