@@ -78,26 +78,19 @@ differs(const struct hole *h, size_t i, uint8_t c)
 bool
 hole_meet(struct hole *h, const struct audit_line *l, struct span line, struct held *ret_where)
 {
+	bool cut = span_eq_str(l->event, AUDIT_EVENT_CUT), same;
 	size_t i = 0, at = h->met;
 
 	if (!hole_is_open(h) || l->seq < h->at.seq)
 		return true;
-	*ret_where = place_of(h, at, l->seq);
-	if (span_eq_str(l->event, AUDIT_EVENT_CUT)) {
-		bool all = audit_line_number(l, "count") == h->bytes.len - at;
-
-		hole_close(h);
-		return all;
-	}
-	while (i < line.len && !differs(h, at + i, line.p[i]))
+	while (!cut && i < line.len && !differs(h, at + i, line.p[i]))
 		i++;
-	if (i < line.len || differs(h, at + i, '\n')) {
-		*ret_where = place_of(h, at + i, l->seq);
-		hole_close(h);
-		return false;
-	}
+	same = cut ? audit_line_number(l, "count") == h->bytes.len - at
+		   : i == line.len && !differs(h, at + i, '\n');
 	h->met += line.len + 1;
-	if (h->met >= h->bytes.len)
+	if (!same)
+		*ret_where = place_of(h, at + i, l->seq);
+	if (!same || cut || h->met >= h->bytes.len)
 		hole_close(h);
-	return true;
+	return same;
 }
