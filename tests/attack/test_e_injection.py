@@ -123,6 +123,12 @@ def stored(t, s):
             p = s.b.cli("secret", *verb, f"@{s.b.dir}/value", check=False)
             t.ok(p.returncode in (1, 2) and p.stderr, f"{verb[0]}: {name} is refused", p)
     os.unlink(f"{s.b.dir}/value")
+    for name, text in (("a line break, escaped", 'ANTHROPIC_API_KEY="sk-ant-a\\nX-Evil: 1"'), ("CR LF, escaped", 'ANTHROPIC_API_KEY="sk-ant-a\\r\\nX-Evil: 1"'), ("a line break that is one", 'ANTHROPIC_API_KEY="sk-ant-a\nX-Evil: 1"'), ("a tab", "ANTHROPIC_API_KEY='sk-ant-a\tb'"),
+                       ("an escape", "ANTHROPIC_API_KEY='sk-ant-\x1b[0ma'"), ("DEL", "ANTHROPIC_API_KEY=sk-ant-\x7fa"), ("a CR inside", "ANTHROPIC_API_KEY=sk-ant-a\rb")):
+        with open(f"{s.b.dir}/env", "w", newline="") as f:
+            f.write(text + "\nOK_KEY=sk-fine-0123456789abcdef\n")
+        p = s.b.cli("import", "env", f"{s.b.dir}/env", "--workload", "coder", "--out", f"{s.b.dir}/env.sidekey", check=False)
+        t.ok(p.returncode == 1 and "/env:1: " in p.stderr and not os.path.exists(f"{s.b.dir}/env.sidekey"), f"import env: {name} is refused, and with it the file", p)
     names = [json.loads(line)["name"] for line in s.b.cli("--json", "secret", "list").stdout.splitlines()]
     t.is_((sorted(names), len(s.b.cli("--json", "secret", "history", "k").stdout.splitlines())), (["k", "odd"], 1), "and nothing of them is stored")
 
@@ -131,7 +137,7 @@ OWN = ["Authorization: Bearer mine", "AUTHORIZATION: Bearer mine", "aUtHoRiZaTiO
        "Cookie: key=mine", "COOKIE: mine", "Cookie2: mine", "Proxy-Authorization: Basic bWluZQ==", "proxy_authorization: mine", "Api-Key: mine", "X-Subscription-Token: mine", "X-Auth-Token: mine", "X-Goog-Api-Key: mine",
        "X-Amz-Security-Token: mine", "Private-Token: mine", "PRIVATE_TOKEN: mine", "X-Original-Authorization: mine", "X-Forwarded-Authorization: mine", "X-Corp-Secret: mine", "Ocp-Apim-Subscription-Key: mine",
        "X-Vault-Token: mine", "Sidekey-Credential: mine"]
-FIELDS = [[f] for f in OWN] + [[f, f] for f in OWN[:7]] + [
+FIELDS = [[f] for f in OWN] + [[f, f] for f in OWN[:12]] + [
     OWN, ["Connection: Authorization"], ["Connection: x-api-key"], ["Connection: close, X-Api-Key, AUTHORIZATION"], ["Connection: x-api-key", "X-Api-Key: mine"],
     ["Connection: authorization", "Authorization: Bearer mine"], ["Keep-Alive: x-api-key"], ["Proxy-Connection: x-api-key"], ["TE: trailers", "Connection: TE"],
     ["X-Api-Key: " + "m" * 8000], ["Accept-Encoding: gzip, br"], ["Range: bytes=0-10", "If-Range: x"], ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk"]]

@@ -49,6 +49,21 @@ def files(t, s):
     t.is_(status(s.w), (403, "no_policy"), "file: no file is no permission")
 
 
+def unknown(t, s):
+    """A rule for a workload that is not there is a rule for nobody, until one of that name is made."""
+    s.b.policy("ghost", ["ghost", "coder.late"], stage.ALLOW_ALL)
+    s.b.reload()
+    t.is_(status(s.w), (403, "no_policy"), "unknown workload: nobody else gets what is its")
+    p = s.b.cli("workload", "enroll", "ghost", "--out", f"{s.b.dir}/ghost.json", check=False)
+    t.ok(p.returncode == 3 and not os.path.exists(f"{s.b.dir}/ghost.json"), "unknown workload: a policy that names it does not make it", p)
+    t.ok("ghost" not in s.b.cli("--json", "workload", "list").stdout, "unknown workload: nor is it in the list")
+    s.b.workload("ghost")
+    t.is_(status(workload.Workload(s.b.enroll("ghost"))), (200, None), "unknown workload: when it is made, the rule is its own")
+    s.b.cli("workload", "revoke", "ghost")
+    os.unlink(f"{s.b.conf}/policies/ghost.yaml")
+    s.b.reload()
+
+
 def order(t, s):
     """What is said does not hang on where it stands."""
     rules = [("allow", '"GET /v1/**"'), ("deny", '"* /v1/secret/**"'), ("allow", '"* /v1/secret/x"'), ("deny", '"POST /**"')]
@@ -256,7 +271,7 @@ def times(t, s):
 
 def main(t):
     with stage.Stage() as s:
-        for part in (files, order, words, blow_up, rates, times, recreated):
+        for part in (files, unknown, order, words, blow_up, rates, times, recreated):
             part(t, s)
         t.is_(oracle.alive(s.b, s.w.conf["gateway"], s.w.ca), "", "ALIVE")
         t.is_(oracle.aud(s.b, event="decide", decision="deny", code="rate_limited"), "", "AUD")

@@ -648,8 +648,21 @@ def fields(payload):
         ("method", get(method=payload)), ("target", get(b"/p/anthropic/v1/" + payload)), ("denied target", get(b"/p/anthropic/deny/" + payload)), ("query", get(b"/p/anthropic/v1/x?" + payload)), ("upstream", get(b"/p/" + payload + b"/x")),
         ("path", get(b"/v1/" + payload)), ("User-Agent", get(extra=b"User-Agent: " + payload + b"\r\n")), ("traceparent", get(extra=b"traceparent: " + payload + b"\r\n")),
         ("traceparent's id", get(extra=b"traceparent: 00-" + payload[:32].ljust(32, b"0") + b"-0000000000000001-01\r\n")), ("Host", get(host_=b"Host: " + payload + b"\r\n")), ("x-api-key", get(extra=b"x-api-key: " + payload + b"\r\n")),
-        ("Basic", get(extra=b"Authorization: Basic " + base64.b64encode(payload) + b"\r\n")), ("Origin", get(extra=b"Origin: " + payload + b"\r\n")), ("Cookie", get(extra=b"Cookie: " + payload + b"\r\n")), ("a name", get(extra=payload + b": x\r\n")),
+        ("Basic", get(extra=b"Authorization: Basic " + base64.b64encode(payload) + b"\r\n")), ("Origin", get(extra=b"Origin: " + payload + b"\r\n")), ("Cookie", get(extra=b"Cookie: " + payload + b"\r\n")), ("a name", get(extra=payload + b": x\r\n")), ("Sec-Fetch-Site", get(extra=b"Sec-Fetch-Site: " + payload + b"\r\n")), ("Connection", get(extra=b"Connection: " + payload + b"\r\n")),
+        ("Expect", get(extra=b"Expect: " + payload + b"\r\n")), ("Transfer-Encoding", get(extra=b"Transfer-Encoding: " + payload + b"\r\n")), ("Content-Length", get(extra=b"Content-Length: " + payload + b"\r\n")),
+        ("version", get().replace(b" HTTP/1.1", b" HTTP/" + payload)), ("a ticket", get(b"/v1/self", extra=b"Sidekey-Ticket: " + payload + b"\r\n")),
     ]
+
+
+def control_fields(payload):
+    """The same, of who enrolls and who renews."""
+    text = json.dumps({"csr": payload.decode("utf-8", "replace")}).encode()
+    bodies = [("a request", text), ("a key of the body", json.dumps({payload.decode("utf-8", "replace"): ""}).encode()), ("the body", payload), ("an armour", json.dumps({"csr": "-----BEGIN CERTIFICATE REQUEST-----\n" + base64.b64encode(payload).decode() + "\n-----END CERTIFICATE REQUEST-----\n"}).encode())]
+
+    def post(path, body, extra):
+        return b"POST " + path + b" HTTP/1.1\r\nHost: sidekey\r\n" + extra + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    rows = [(f"{path.decode()}: {name}", post(path, body, b"Content-Type: application/json")) for path in (b"/v1/enroll", b"/v1/renew") for name, body in bodies]
+    return rows + [("an enrollment's key", post(b"/v1/enroll", b"{}", b"Authorization: Bearer " + payload)), ("its scheme", post(b"/v1/enroll", b"{}", b"Authorization: " + payload + b" x")), ("Content-Type", post(b"/v1/renew", b"{}", b"Content-Type: " + payload))]
 
 
 def written(t, s):
@@ -657,8 +670,8 @@ def written(t, s):
     for what, payload in HOSTILE.items():
         log.mark()
         bad = []
-        for field, raw in fields(payload):
-            c = s.w.connect(timeout=5)
+        for field, raw, alpn in [(f, raw, "sidekey-forward") for f, raw in fields(payload)] + [(f, raw, "sidekey-control") for f, raw in control_fields(payload)]:
+            c = s.w.connect(alpn, timeout=5)
             try:
                 c.send(raw)
                 r = c.read("GET")
@@ -670,6 +683,9 @@ def written(t, s):
         sni = rawtls.Client(s.w.conf["gateway"], s.w.cert, s.w.key, sni=payload.replace(b"\0", b"")[:255])
         sni.connect() and sni.ask()
         sni.close()
+        alpn = rawtls.Client(s.w.conf["gateway"], s.w.cert, s.w.key, alpn=payload[:255])
+        alpn.connect() and alpn.ask()
+        alpn.close()
         s.w.ask("GET", "/p/anthropic/v1/mark")
         try:
             held = log.holds(event="decide", target="/v1/mark")
@@ -677,7 +693,7 @@ def written(t, s):
             held = str(e)
         new = log.new() if not held else []
         odd = [r for r in new if r["event"] not in ("decide", "finish", "refused", "control", "denied_folded", "checkpoint", "segment")]
-        t.ok(held == "" and not bad and not odd, f"{what} in {len(fields(b''))} fields: each line is one record, of ours", (held, bad, odd))
+        t.ok(held == "" and not bad and not odd, f"{what} in {len(fields(b'')) + len(control_fields(b'')) + 2} fields: each line is one record, of ours", (held, bad, odd))
     said = b.cli("audit", "tail", "--lines", "100000").stdout
     t.ok(not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", said), "what a person reads has no control in it", re.findall(r"[^\n]*[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u202e\u2066-\u2069\ufeff][^\n]*", said)[:3])
     log.seen = 0

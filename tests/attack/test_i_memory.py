@@ -45,11 +45,27 @@ def no_core(t, named):
         with open(f"/proc/{pid}/status") as f:
             uid = int(re.search(r"Uid:\s+(\d+)", f.read()).group(1))
         t.ok(uid == 0 or st.st_uid == 0, f"{name}: what /proc has of it is root's", (uid, st.st_uid))
-        if name != "shim" and probe.can_probe() and not oracle.SANITIZED:
+        if name != "shim" and not name.startswith("sidekey ") and probe.can_probe() and not oracle.SANITIZED:
             t.is_(probe.run(pid, ["prctl 3"]), ["0"], f"{name}: PR_GET_DUMPABLE is 0, so that no core_pattern gets a core")
         with open(f"/proc/{pid}/limits") as f:
             core = next(line for line in f if line.startswith("Max core file size")).split()[4:6]
         t.is_(core, ["0", "0"], f"{name}: and its core limit is 0")
+
+
+def command_line(t, b):
+    """`sidekey` itself, while a value comes in by its stdin."""
+    started = [(f"sidekey secret {verb}", subprocess.Popen(b.command("secret", verb, name), stdin=subprocess.PIPE, stderr=subprocess.PIPE)) for verb, name in (("set", "half"), ("rotate", "used-key"))]
+    for _, p in started:
+        p.stdin.write(canary()[:20].encode())
+        p.stdin.flush()
+    oracle.until(lambda: all(b"secret\0" in open(f"/proc/{p.pid}/cmdline", "rb").read() and b"setpriv" not in open(f"/proc/{p.pid}/cmdline", "rb").read() for _, p in started), 5)
+    time.sleep(0.3)  # its first lines have run
+    neighbour(t, b, [(name, p.pid) for name, p in started])
+    no_core(t, [(name, p.pid) for name, p in started])
+    t.is_([p.poll() for _, p in started], [None, None], "(both were under way)")
+    for _, p in started:
+        p.kill()
+        p.communicate()
 
 
 # ---- where a secret is, and what is left of it
@@ -295,6 +311,7 @@ def main(t):
         with shim.Shim(s.b.enroll("coder", "--reusable"), prefix=s.b.prefix) as sh:
             neighbour(t, s.b, [n for i, n in enumerate(named(s.b, sh)) if n[0] not in [x[0] for x in named(s.b, sh)[:i]]])
             no_core(t, named(s.b, sh))
+            command_line(t, s.b)
             if not oracle.SANITIZED:  # its runtime takes mlock's place, and maps otherwise
                 in_use(t, s)
             residue(t, s, sh)
