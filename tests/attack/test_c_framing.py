@@ -9,7 +9,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 import framing_cases  # noqa: E402
-from harness import oracle, stage, tap  # noqa: E402
+from harness import clock, oracle, stage, tap, upstream  # noqa: E402
 
 USE = '  anthropic:\n    allow: ["* /**"]\n    deny: ["* /deny"]\n'
 PROBE = b"GET /p/anthropic/v1/probe HTTP/1.1\r\nHost: 127.0.0.1:7433\r\n\r\n"
@@ -294,7 +294,41 @@ def slow(s):
     ]
 
 
+def large(conn, req):
+    """More than all buffers on the way, to whoever asks; nothing is read of a body."""
+    if req.method == "POST":
+        time.sleep(60)
+        return False
+    return upstream.reply(conn, 200, bytes(32 << 20), "text/plain")
+
+
+large.before_body = True
+
+
+def takers(t):
+    """Who takes a byte now and then takes one block, and for that there is a time, too: its own is pushed, not waited for."""
+    clk = clock.Clock()
+    with stage.Stage(large, programs=clk.dir) as s:
+        log = oracle.Log(s.b)
+        down, up = s.w.connect(timeout=5), s.w.connect(timeout=0.5)
+        down.send(b"GET /p/anthropic/v1/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        send(up, b"POST /p/anthropic/v1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554432\r\n\r\n" + bytes(32 << 20), False)
+        time.sleep(0.5)  # until all buffers are full
+        for at in (0, 20, 38):  # seconds; a byte behind each
+            clk.push(s.b, at and (20 if at == 20 else 18))
+            t.is_([r["code"] for r in log.new() if r["event"] == "finish"], [], f"takers: {at} s: both are open")
+            got = down.sock.recv(1)
+            t.is_(len(got), 1, f"takers: {at} s: a byte is taken")
+        clk.push(s.b, 24)
+        t.is_(log.holds(event="finish", code="client_stalled"), "", "takers: 62 s: a client that takes a byte each 20 s is cut all the same")
+        t.is_(log.holds(event="finish", code="upstream_timeout"), "", "takers: 62 s: and an upstream that takes nothing")
+        down.close()
+        up.close()
+        t.is_(oracle.alive(s.b, s.w.conf["gateway"], s.w.ca), "", "takers: ALIVE")
+
+
 def main(t):
+    takers(t)
     with stage.Stage(use=USE) as s:
         base, log = oracle.Baseline(s.b), oracle.Log(s.b)
         proxied(t, s, log)

@@ -336,6 +336,28 @@ def crowd(t, s, good):
     t.is_(base.back(), "", "ALIVE: back at the baseline")
 
 
+def admin_crowd(t, s):
+    """Connections to admin.sock that say nothing, or half of something: what they cost is theirs."""
+    b, base, socks = s.b, oracle.Baseline(s.b), []
+    for what, first in (("nothing", b""), ("half a head", b"GET /v1/admin/sta"), ("half a body", http("POST", "/v1/admin/workloads", JSON, body=BODY)[:-5])):
+        for _ in range(300):
+            c = socket.socket(socket.AF_UNIX)
+            c.settimeout(0.2)
+            try:
+                c.connect(f"{b.run}/admin.sock")
+                c.sendall(first)
+            except OSError:
+                c.close()
+                break
+            socks.append(c)
+        t.is_(oracle.alive(b, s.w.conf["gateway"], s.w.ca), "", f"ALIVE beside {len(socks)} connections to admin.sock, the last ones with {what}")
+        t.is_((s.w.ask("GET", "/p/anthropic/v1/x").status, s.w.self_()["workload"]), (200, "coder"), f"workloads are served beside them: {what}")
+    t.ok(oracle.until(lambda: b.cli("status", check=False).returncode == 0, 15), "an operator is served while they stay: who says nothing is closed after some seconds")
+    for c in socks:
+        c.close()
+    t.is_(base.back(), "", "ALIVE: back at the baseline")
+
+
 def main(t):
     every_route_is_here(t)
     with stage.Stage() as s:
@@ -345,6 +367,7 @@ def main(t):
         shapes(t, s)
         uids(t, s)
         keeper_sock(t, s)
+        admin_crowd(t, s)
         t.is_(oracle.alive(s.b, s.w.conf["gateway"], s.w.ca), "", "ALIVE")
         t.is_(oracle.aud(s.b, event="keeper_start"), "", "the chain verifies")
         t.is_(oracle.can(stage.KEY, s.b), "", "CAN")

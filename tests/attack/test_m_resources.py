@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import resource
+import signal
 import ssl
 import sys
 import threading
@@ -252,6 +253,58 @@ def in_flight(t, s):
     t.ok(len(held) == IN_FLIGHT and held <= ended, "AUD: each has its end, and it is ok", (len(held), len(held - ended)))
 
 
+def every_pid(b):
+    return [b.proc.pid] + [p for pids in b.pids().values() for p in pids]
+
+
+def stopped(t, s, what, pids, seconds, meanwhile):
+    """These processes stand still so long, meanwhile() is judged, and they go on as the same ones."""
+    was = s.b.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    begin = time.monotonic()
+    try:
+        meanwhile()
+        time.sleep(max(0, begin + seconds - time.monotonic()))
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    t.ok(oracle.until(lambda: alive(s) == "" and s.b.ready(), 5), f"{what} goes on: ALIVE")
+    t.is_((s.w.ask("GET", "/p/anthropic/v1/x").status, s.b.pids() == was), (200, True), f"{what} goes on: requests are served, by the same processes")
+
+
+def paused(t):
+    """Who stands still for a minute where no agent waits for it, and the whole container as `docker pause` and a laptop's lid stop it."""
+    with stage.Stage(handler) as s:
+        b, pids = s.b, s.b.pids()
+        s.w.ask("GET", "/p/anthropic/v1/x")
+
+        def operator():
+            begin = time.monotonic()
+            p = b.cli("status", check=False, timeout=90)
+            t.ok(p.returncode == 5 and "sidekey doctor" in p.stderr and time.monotonic() - begin < 65, "admin stopped for 62 s: the command line gives up within a minute, with exit 5", (p.returncode, p.stderr))
+            t.is_(s.w.ask("GET", "/p/anthropic/v1/x").status, 200, "admin stopped for 62 s: what is proxied goes on")
+            t.is_(s.w.self_()["workload"], "coder", "admin stopped for 62 s: and so does a workload's control plane")
+        stopped(t, s, "admin stopped for 62 s", pids["admin"], 62, operator)
+
+        def agents():
+            t.is_((s.w.ask("GET", "/p/anthropic/v1/x").status, b.cli("status", check=False).returncode), (200, 0), "sidekeyd stopped for 5 s: agents and operators do not notice")
+        stopped(t, s, "sidekeyd stopped for 5 s", [b.proc.pid], 5, agents)
+        c, log = s.w.connect(timeout=40), oracle.Log(b)
+        s.up.clear()
+
+        def sleep():
+            c.send(b"GET /p/anthropic/v1/paused HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(16)  # longer than all that the processes give one another
+            t.is_(oracle.up0(s.up), "", "all stopped for 16 s: UP0")
+        stopped(t, s, "all stopped for 16 s", every_pid(b), 16, sleep)
+        r = c.read()
+        t.ok(r and r.status in (200, 503), "all stopped for 16 s: a request that came meanwhile gets its answer", r and r.raw)
+        t.is_(log.holds(event="decide", target="/v1/paused"), "", "all stopped for 16 s: AUD")
+        c.close()
+        t.is_(oracle.aud(b, event="keeper_start"), "", "the chain verifies")
+
+
 def turned_away(s):
     """Or not taken: it stays in the queue of a socket that nobody reads any more."""
     try:
@@ -261,11 +314,13 @@ def turned_away(s):
 
 
 def main(t):
+    beside = tap.Later(paused)
     with stage.Stage(handler) as s:
         s.w.ask("GET", "/p/anthropic/v1/x")
         for part in (stalled, floods, bombs, one_byte_a_second, bad_reload, drained, in_flight):
             part(t, s)
         t.is_(oracle.can(stage.KEY, s.b), "", "CAN")
+    beside.tell(t)
 
 
 tap.Tap().run(main)

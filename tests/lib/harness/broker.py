@@ -117,8 +117,8 @@ class Broker:
     def command(self, *args):
         return [*self.prefix, f"{BIN}/sidekey", "--config-dir", self.conf, "--run-dir", self.run, *args]
 
-    def cli(self, *args, stdin=None, check=True, rc=None):
-        p = subprocess.run(self.command(*args), input=stdin, capture_output=True, text=True, timeout=60,
+    def cli(self, *args, stdin=None, check=True, rc=None, timeout=60):
+        p = subprocess.run(self.command(*args), input=stdin, capture_output=True, text=True, timeout=timeout,
                            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.dir}, cwd=self.dir)
         tap.look(f"sidekey {' '.join(args)}", p.stderr)
         if (check and rc is None and p.returncode != 0) or (rc is not None and p.returncode != rc):
