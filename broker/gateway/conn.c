@@ -225,6 +225,8 @@ serve(struct conn *c)
 		conn_refuse_route(c);
 		return;
 	}
+	if (c->route.kind == ROUTE_CONTROL && conn_refuse_page(c))
+		return;
 	c->state = CONN_BUSY;
 	switch (c->route.kind) {
 	case ROUTE_PROXY:

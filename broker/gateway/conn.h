@@ -78,6 +78,8 @@ void conn_answer_health(struct conn *c);
 void conn_refuse_head(struct conn *c, enum err e, const char *reason);
 /* c->route says no. */
 void conn_refuse_route(struct conn *c);
+/* Whether it was refused: a control request that a page in a browser may have made. */
+bool conn_refuse_page(struct conn *c);
 /* The whole answer is queued; head_len bytes of in are this request. keep: the next request may
  * come. */
 void conn_end_request(struct conn *c, bool keep);

@@ -1,5 +1,6 @@
 /* What the gateway answers by itself: refusals, health, heads that do not parse. */
 #include "broker/gateway/conn.h"
+#include "broker/gateway/fields.h"
 #include "broker/gateway/health.h"
 
 #define SEGMENT_SHOWN_MAX 16 /* bytes of one in the audit log */
@@ -140,4 +141,27 @@ conn_refuse_route(struct conn *c)
 	r.allow = c->route.allow;
 	report_route(c, r.code);
 	conn_answer(c, &r);
+}
+
+/* What a forwarded connection answers, it answers to a page in a browser beside the workload, too:
+ * one that rebound a name to us could read it. */
+bool
+conn_refuse_page(struct conn *c)
+{
+	struct refusal r = { .status = 403, .deny = true };
+
+	if (c->alpn == ALPN_CONTROL)
+		return false;
+	if (!fields_is_own_host(c->head.host)) {
+		r.code = "bad_host";
+		r.hint = "the Host of a forwarded request must be 127.0.0.1, localhost or [::1]";
+	} else if (fields_is_browser(&c->head)) {
+		r.code = "browser";
+		r.hint = "this path is not for pages in a browser";
+	} else {
+		return false;
+	}
+	report_route(c, r.code);
+	conn_answer(c, &r);
+	return true;
 }

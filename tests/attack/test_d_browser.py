@@ -41,6 +41,26 @@ def raw(t, s):
             t.is_((r.status == 200, len(s.up.requests), allowed), (good, int(good), []), f"{method} of a page: {fields}")
 
 
+def who_am_i(t, s):
+    """What a workload may ask about itself is nothing for a page either: one that rebound a name could read the answer."""
+    def ask(fields, host="127.0.0.1:7433"):
+        r = s.w.ask("GET", "/v1/self", fields, host=host)
+        return r.status, r.json().get("code"), b"coder" in r.body
+    for host, good in HOSTS:
+        if good:
+            t.is_(ask([], host), (200, None, True), f"/v1/self, Host: {host}")
+        else:
+            status, code, told = ask([], host.encode().decode("latin-1"))
+            t.ok(status in (400, 403) and code in ("bad_host", "bad_framing") and not told, f"/v1/self, Host: {host or 'empty'}", (status, code, told))
+    log = oracle.Log(s.b)
+    log.settle()
+    for fields, good in PAGES:
+        t.is_(ask(fields), (200, None, True) if good else (403, "browser", False), f"/v1/self of a page: {fields}")
+    t.is_((ask([], "evil.example")[1], log.holds(event="refused", code="browser", detail="/v1/self", workload="coder"), log.holds(event="refused", code="bad_host", detail="/v1/self", workload="coder")), ("bad_host", "", ""), "/v1/self: AUD")
+    r = s.w.ask("GET", "/v1/self", alpn="sidekey-control", host="sidekey")
+    t.is_((r.status, r.json()["workload"]), (200, "coder"), "/v1/self of the shim itself")
+
+
 def visit(t, s, sh, what, target, rules, denied):
     """The page does all it can from what's origin; each attack arrived, and each is judged as denied says."""
     log = oracle.Log(s.b)
@@ -79,6 +99,7 @@ def visit(t, s, sh, what, target, rules, denied):
 def main(t):
     with stage.Stage() as s:
         raw(t, s)
+        who_am_i(t, s)
         if not browser.BINARY:
             t.lacks("a page in a browser", "chromium")
             return

@@ -185,6 +185,7 @@ HTTP = [
     ('redact: only what may be the key waits', GATEWAY + 'redact.c', 'return word < sure ? word : sure;', 'return sure;', 'attack/test_e_injection'),
     ('resolve: the search list of resolv.conf', GATEWAY + 'resolve.c', 'ARES_OPT_FLAGS | ARES_OPT_DOMAINS |', 'ARES_OPT_FLAGS |', 'attack/test_d_addresses'),
     ('fields: a path that claims to be the original one', GATEWAY + 'fields.c', '\t"x-original-",\n', '', 'attack/test_d_targets'),
+    ('control: a page may ask who the workload is', GATEWAY + 'conn.c', 'c->route.kind == ROUTE_CONTROL && conn_refuse_page(c)', '0', 'attack/test_d_browser'),
     ('target: dots and spaces', 'broker/rules/target.c', "if (s.p[i] != '.' && s.p[i] != ' ')", "if (s.p[i] != '.')", 'unit/test_target'),
     ('target: an escaped NUL', 'broker/rules/target.c', 'if (c == 0)\n\t\treturn "encoded_nul";', '', 'unit/test_target'),
     ('target: a backslash', 'broker/rules/target.c', "if (i < path_len && c == '\\\\')", 'if (0)', 'unit/test_target'),
