@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import broker, oracle, stage, tap, workload  # noqa: E402
 
 STREAMS, ROOM = 9000, 24
+SHARE, MORE = 4850, 400  # of one workload (broker/gateway/limits.h), and how many it asks for beyond its half of the streams
 HOLD = os.path.join(os.path.dirname(broker.BUILT), "tests/tool_hold")
 FREED_KIB = 64 << 10  # what malloc may keep of 9 000 streams, a tenth of what they took
 
@@ -83,10 +84,14 @@ def streams(t):
         procs = [subprocess.Popen([HOLD, "serve", str(hold_port), *s.ca.leaf("hold", "DNS:api.anthropic.com")], stdin=subprocess.PIPE)]
         try:
             start = time.monotonic()
-            for w in (s.w, workload.Workload(b.enroll("greedy"))):
-                procs.append(subprocess.Popen([HOLD, "open", f"127.0.0.1:{port}", w.cert, w.key, "sidekey-forward", "127.0.0.1:7433", "/p/anthropic/v1/stream", str(STREAMS // 2)],
-                                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-                t.is_(procs[-1].stdout.readline().strip(), "failed 0", f"{STREAMS // 2} streams of {w.conf['workload']}")
+            greedy, log = workload.Workload(b.enroll("greedy")), oracle.Log(b)
+
+            def opened(w, count):
+                procs.append(subprocess.Popen([HOLD, "open", f"127.0.0.1:{port}", w.cert, w.key, "sidekey-forward", "127.0.0.1:7433", "/p/anthropic/v1/stream", str(count)],
+                                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, restore_signals=False))  # SIGPIPE stays ignored
+                return procs[-1].stdout.readline().strip()
+            for w in (s.w, greedy):
+                t.is_(opened(w, STREAMS // 2), "failed 0", f"{STREAMS // 2} streams of {w.conf['workload']}")
             grown = oracle.rss_kib(gateway) - before[1]
             print(f"# {STREAMS} streams after {time.monotonic() - start:.1f} s, {grown / STREAMS:.0f} KiB each", flush=True)
             took = []
@@ -95,6 +100,10 @@ def streams(t):
                 took.append((other.ask("GET", "/p/quick/v1/x").status, time.monotonic() - begin))
             t.ok({x[0] for x in took} == {200} and max(x[1] for x in took) < oracle.ALIVE_S, f"{STREAMS} streams that stand still: another workload does not notice", took)
             t.is_(oracle.alive(b, s.w.conf["gateway"], s.w.ca), "", "ALIVE")
+            log.mark()
+            t.is_(opened(greedy, MORE), f"failed {STREAMS // 2 + MORE - SHARE}", f"{MORE} connections more of one of them: it gets its share of {SHARE}, and no more")
+            t.is_(log.holds(event="refused", code="too_many_connections", workload="greedy"), "", "AUD")
+            t.is_([x.ask("GET", "/p/quick/v1/x").status for x in (other, s.w)], [200, 200], "which takes nothing from the others")
         finally:
             for p in procs:
                 p.stdin.close()
