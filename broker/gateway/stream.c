@@ -51,7 +51,7 @@ stream_close(struct stream *s, bool clean)
 	if (s->ssl != NULL) {
 		if (clean && !s->dead && !s->write_dead)
 			tls_io_bye(s->ssl);
-		SSL_free(s->ssl);
+		tls_io_free(s->ssl);
 	}
 	sys_close(s->watch.fd);
 	buf_wipe(&s->out);

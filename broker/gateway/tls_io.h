@@ -2,7 +2,8 @@
  * tls_io - the only calls of SSL_read(), SSL_write() and their kin: the error queue is cleared
  * first, the answer is an enum err.
  * Process: gateway.   Owns: nothing; an SSL belongs to its stream.
- * Secrets: plaintext passes through the caller's memory; SSL_OP_CLEANSE_PLAINTEXT is on.
+ * Secrets: plaintext passes through the caller's memory; SSL_OP_CLEANSE_PLAINTEXT is on. A write
+ *          that fails inside leaves plaintext in OpenSSL's buffer: tls_io_free() wipes that.
  * Limits: TLS_READS_MAX reads of the socket a call, so a flood of key updates cannot hold the loop:
  *         OpenSSL looks for data behind them as long as there are any. Whether more waits inside
  *         TLS is told by tls_io_more().
@@ -45,5 +46,10 @@ enum err tls_io_read(
 enum err tls_io_write(SSL *ssl, struct span in, size_t *ret_len, enum tls_want *ret_want) NODISCARD;
 /* Sends close_notify, once, as far as the socket takes it. */
 void tls_io_bye(SSL *ssl);
+/* SSL_free(), with every block of it wiped where tls_io_memory() came before. */
+void tls_io_free(SSL *ssl);
+
+/* Once, before anything else of OpenSSL: ERR_SYS when it has memory already. */
+enum err tls_io_memory(void) NODISCARD;
 
 #endif

@@ -11,6 +11,7 @@
 #include "broker/gateway/conn.h"
 #include "broker/gateway/keeperlink.h"
 #include "broker/gateway/tls_client.h"
+#include "broker/gateway/tls_io.h"
 #include "broker/keeper/policy_fd.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -462,9 +463,11 @@ first(void)
 					       0 } } };
 	const struct leaf_spec coder = { .cn = NULL };
 	const struct leaf_spec api = { .sans = { { GEN_DNS, "api.example", 0 } } };
-	EVP_PKEY *key = leaf_key(NULL);
+	EVP_PKEY *key;
 	X509 *leaf;
 
+	must(tls_io_memory() == ERR_OK);
+	key = leaf_key(NULL);
 	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR && secret_arena_init(1u << 20) == ERR_OK);
 	log_init("torture", LOG_LEVEL_ERROR);
 	ca_key = leaf_key(NULL);
