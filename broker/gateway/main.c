@@ -15,6 +15,8 @@
 #include "broker/proc/child.h"
 #include "common/log.h"
 
+#define LAST_WORDS_MS 1000 /* for the keeper to take how the last exchanges ended */
+
 static struct gateway gateway;
 
 static void
@@ -110,6 +112,8 @@ main(int argc, char **argv)
 	if (loop_run(child_loop(c)) != ERR_OK)
 		log_fatal("the event loop failed");
 	conn_sweep(&gateway);
+	if (gateway.keeper != NULL)
+		channel_flush_all(gateway.keeper, LAST_WORDS_MS);
 	servercert_close(&gateway.cert);
 	child_free(c);
 	return 0;

@@ -1,9 +1,11 @@
 #include "broker/ipc/channel.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "broker/ipc/frame.h"
+#include "common/clock.h"
 #include "common/sys.h"
 
 #define WAKE_FRAMES_MAX 16 /* a turn and channel, so that one peer cannot starve the loop */
@@ -356,6 +358,22 @@ channel_flush(struct channel *ch)
 	if (e != ERR_OK &&
 	    e != ERR_EOF) /* ERR_EOF: the reader sees it, after what the peer said last */
 		end(ch, e);
+}
+
+void
+channel_flush_all(struct channel *ch, int timeout_ms)
+{
+	struct pollfd room = { .fd = ch->watch.fd, .events = POLLOUT };
+	int64_t until_ms = clock_mono_ms() + timeout_ms;
+
+	for (;;) {
+		int64_t left_ms = until_ms - clock_mono_ms();
+
+		channel_flush(ch);
+		if (ch->closed || ch->first == NULL || left_ms <= 0)
+			return;
+		(void)poll(&room, 1, (int)left_ms);
+	}
 }
 
 int64_t

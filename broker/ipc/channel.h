@@ -58,6 +58,9 @@ enum err channel_end_fd(struct channel *ch, const struct wire_writer *w, int fd)
 /* Sends what is queued now, as far as the socket takes it; the loop does this by itself at the end
  * of a turn. */
 void channel_flush(struct channel *ch);
+/* Sends all of it, at the end of a process, and waits for the peer to take it, at most that long.
+ */
+void channel_flush_all(struct channel *ch, int timeout_ms);
 int64_t channel_stalled_since_ms(
     const struct channel *ch); /* monotonic time since when the peer does not drain; 0 = it does */
 
