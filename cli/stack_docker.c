@@ -191,6 +191,17 @@ parse(struct span text, const char *what, json_t **ret_j)
 			      : cli_fail(CLI_FAILED, "%s is not JSON: line %d", what, why.line);
 }
 
+/* The command that prints the model of the first count files as JSON. */
+static void
+add_config(const struct stack *s, uint32_t count, bool overlays, struct words *w)
+{
+	add_compose(s, w);
+	add_files(s, count, overlays, w);
+	add(w, "config");
+	add(w, "--format");
+	add(w, "json");
+}
+
 enum cli_exit
 stack_docker_config(struct stack *s, uint32_t count, bool bare, json_t **ret_model)
 {
@@ -200,13 +211,9 @@ stack_docker_config(struct stack *s, uint32_t count, bool bare, json_t **ret_mod
 	int status = 1;
 	enum cli_exit x;
 
-	add_compose(s, &w);
-	add_files(s, count, false, &w);
-	add(&w, "config");
+	add_config(s, count, false, &w);
 	if (bare)
 		add(&w, "--no-interpolate");
-	add(&w, "--format");
-	add(&w, "json");
 	x = run_program(w.list, &out, &errors, &status);
 	if (x != CLI_OK)
 		return x;
@@ -245,11 +252,7 @@ stack_docker_outcome(const struct stack *s, json_t **ret_model)
 	int status = 1;
 	enum cli_exit x;
 
-	add_compose(s, &w);
-	add_files(s, s->file_count, true, &w);
-	add(&w, "config");
-	add(&w, "--format");
-	add(&w, "json");
+	add_config(s, s->file_count, true, &w);
 	x = run_program(w.list, &out, &errors, &status);
 	if (x != CLI_OK)
 		return x;
