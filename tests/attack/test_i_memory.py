@@ -27,12 +27,9 @@ def neighbour(t, b, named):
     if os.geteuid() == 0 and not b.prefix:
         t.skip("another process of the same uid", "started as root, it would be root too")
         return
-    control = subprocess.Popen([*b.prefix, "/bin/sleep", "60"])
-    oracle.until(lambda: "sleep" in open(f"/proc/{control.pid}/cmdline").read(), 5)
-    found, tried = sameuid.probe(b.prefix, [control.pid, *[pid for _, pid in named]])
-    control.kill()
-    control.wait()
-    t.is_(found[control.pid], tried, "(an ordinary process is open to its uid in all of these ways)")
+    with sameuid.ordinary(b.prefix) as control:
+        found, tried = sameuid.probe(b.prefix, [control, *[pid for _, pid in named]])
+    t.is_(found[control], tried, "(an ordinary process is open to its uid in all of these ways)")
     for name, pid in named:
         for way in tried:
             t.ok(way not in found[pid], f"{name} is closed to its own uid: {way}")

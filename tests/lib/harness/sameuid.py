@@ -1,7 +1,10 @@
 """What a process of the same uid may do to another: runs a probe as that uid and says what it could do to each pid."""
+import contextlib
 import json
 import subprocess
 import sys
+
+from . import oracle
 
 PROBE = r"""
 import ctypes, json, os, resource, sys, time
@@ -71,6 +74,18 @@ for pid in map(int, sys.argv[1:]):
     found[f"{pid} of"] = list(tries)
 print(os.getuid(), json.dumps(found))
 """
+
+
+@contextlib.contextmanager
+def ordinary(prefix):
+    """The pid of a process of that uid that nothing protects. A session of its own gives it an autogroup: that of the kernel's first session takes no write."""
+    p = subprocess.Popen([*prefix, "/bin/sleep", "60"], start_new_session=True)
+    try:
+        oracle.until(lambda: "sleep" in open(f"/proc/{p.pid}/cmdline").read(), 5)
+        yield p.pid
+    finally:
+        p.kill()
+        p.wait()
 
 
 def probe(prefix, pids):
