@@ -91,7 +91,7 @@ test_since_the_ticket(void)
 {
 	AUTO(buf_wipe) struct buf args = BUF_MAX(256);
 	struct wire_writer w = wire_write(&args);
-	struct enroll_new brief = { .workload = "brief", .ttl_s = 1 };
+	struct enroll_new brief = { .workload = "brief", .ttl_s = 20 };
 	uint8_t key[ENROLL_KEY_LEN], ticket[TICKET_LEN], other[TICKET_LEN], serial[SERIAL_LEN];
 	struct rig_reply reply;
 
@@ -101,7 +101,7 @@ test_since_the_ticket(void)
 	must(reply.e == ERR_OK);
 	memcpy(key, wire_fixed(&reply.r, ENROLL_KEY_LEN).p, ENROLL_KEY_LEN);
 	must(rig_control("POST", "/v1/enroll", NULL, key_span(key), ticket, &deny) == ERR_OK);
-	rig.k->floor.base_ms += 2000;
+	rig.k->floor.base_ms += 21000;
 	is_control_denied("POST", "/v1/enroll", NULL, key_span(key), "enroll_refused");
 	is_err(rig_issue(EK_ENROLL, ticket, serial, &issued), ERR_DENIED,
 	    "an enrollment that has expired since");
