@@ -32,7 +32,7 @@ SRC_sidekey-gateway := $(wildcard broker/gateway/*.c) $(COMMON) $(IPC) $(PROC) $
 SRC_sidekey-keeper  := $(wildcard broker/keeper/*.c broker/keeper/store/*.c) $(CRYPTO) $(AUDIT) $(COMMON) $(IPC) $(PROC) $(RULES)
 SRC_sidekey-api     := $(wildcard broker/api/*.c broker/api/edge/*.c broker/api/admin/*.c) $(POLICYC) $(COMMON) $(IPC) $(PROC) $(RULES) $(YAML)
 SRC_sidekey         := $(wildcard cli/*.c) $(POLICYC) $(RULES) $(YAML) $(COMMON) $(IPC) $(patsubst %,broker/keeper/audit/%.c,verify held hole repeat reader line reserve) broker/keeper/crypto/crypto.c
-SRC_sidekey-shim    := $(wildcard shim/*.c) $(COMMON) $(HTTP1) broker/proc/filter.c
+SRC_sidekey-shim    := $(wildcard shim/*.c) $(COMMON) $(HTTP1) broker/proc/filter.c broker/gateway/tls_memory.c
 
 LIB_sidekeyd        := -lyaml -lseccomp
 LIB_sidekey-gateway := -lssl -lcrypto -lsodium -lcares -lseccomp

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "broker/gateway/tls_memory.h"
 #include "common/name.h"
 #include "common/sys.h"
 #include "shim/limits.h"
@@ -33,6 +34,8 @@ struct shim_tls {
 enum err
 shim_tls_init(void)
 {
+	if (tls_memory_init() != ERR_OK)
+		return ERR_SYS;
 	/* The image's openssl.cnf could name a module to load into this process. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1 ||
 	    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
@@ -254,7 +257,7 @@ shim_tls_free(struct shim_tls *t)
 {
 	if (t == NULL)
 		return;
-	SSL_free(t->ssl);
+	tls_memory_free(t->ssl);
 	sys_close(t->fd);
 	free(t);
 }

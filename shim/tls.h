@@ -1,7 +1,8 @@
 /*
  * tls - TLS 1.3 to the gateway: the one file of the shim that calls SSL_*.
  * Process: shim.   Owns: the context and its connections; descriptors given to a connection.
- * Secrets: what is read and written passes through; OpenSSL wipes its plaintext.
+ * Secrets: what is read and written passes through; OpenSSL wipes its plaintext,
+ *          tls_memory.h what a write that failed inside left.
  * Limits: records of 16384 bytes; SHIM_CA_COUNT_MAX certificates as anchors.
  * Failure: as each function says; a connection that failed is only good for shim_tls_free().
  */

@@ -11,7 +11,7 @@
 #include "broker/gateway/keeperlink.h"
 #include "broker/gateway/listen.h"
 #include "broker/gateway/tls_client.h"
-#include "broker/gateway/tls_io.h"
+#include "broker/gateway/tls_memory.h"
 #include "broker/proc/child.h"
 #include "common/log.h"
 
@@ -102,7 +102,7 @@ main(int argc, char **argv)
 	struct child *c = child_start(argc, argv, 1u << ROLE_GATEWAY);
 
 	/* An openssl.cnf could load a provider, or weaken what is set here. */
-	if (tls_io_memory() != ERR_OK ||
+	if (tls_memory_init() != ERR_OK ||
 	    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		log_fatal("cannot start libcrypto");
 	prepare(&gateway, c);

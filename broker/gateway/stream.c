@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/gateway/limits.h"
+#include "broker/gateway/tls_memory.h"
 #include "common/secret.h"
 #include "common/sys.h"
 
@@ -51,7 +52,7 @@ stream_close(struct stream *s, bool clean)
 	if (s->ssl != NULL) {
 		if (clean && !s->dead && !s->write_dead)
 			tls_io_bye(s->ssl);
-		tls_io_free(s->ssl);
+		tls_memory_free(s->ssl);
 	}
 	sys_close(s->watch.fd);
 	buf_wipe(&s->out);

@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <stdlib.h>
 
-#include "common/secret.h"
 #include "common/sys.h"
 
 /* ---- the socket ---- */
@@ -163,33 +161,4 @@ tls_io_bye(SSL *ssl)
 	ERR_clear_error();
 	(void)SSL_shutdown(ssl);
 	ERR_clear_error();
-}
-
-/* ---- memory ---- */
-
-static bool wiping; /* what is freed: OpenSSL itself wipes no buffer for writing */
-
-static void
-memory_free(void *p, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	if (wiping)
-		secret_wipe_free(p);
-	else
-		free(p);
-}
-
-enum err
-tls_io_memory(void)
-{
-	return CRYPTO_set_mem_functions(NULL, NULL, memory_free) == 1 ? ERR_OK : ERR_SYS;
-}
-
-void
-tls_io_free(SSL *ssl)
-{
-	wiping = true;
-	SSL_free(ssl);
-	wiping = false;
 }

@@ -3,7 +3,7 @@
  * first, the answer is an enum err.
  * Process: gateway.   Owns: nothing; an SSL belongs to its stream.
  * Secrets: plaintext passes through the caller's memory; SSL_OP_CLEANSE_PLAINTEXT is on. A write
- *          that fails inside leaves plaintext in OpenSSL's buffer: tls_io_free() wipes that.
+ *          that fails inside leaves plaintext in OpenSSL's buffer: tls_memory_free() wipes that.
  * Limits: TLS_READS_MAX reads of the socket a call, so a flood of key updates cannot hold the loop:
  *         OpenSSL looks for data behind them as long as there are any. Whether more waits inside
  *         TLS is told by tls_io_more().
@@ -46,10 +46,5 @@ enum err tls_io_read(
 enum err tls_io_write(SSL *ssl, struct span in, size_t *ret_len, enum tls_want *ret_want) NODISCARD;
 /* Sends close_notify, once, as far as the socket takes it. */
 void tls_io_bye(SSL *ssl);
-/* SSL_free(), with every block of it wiped where tls_io_memory() came before. */
-void tls_io_free(SSL *ssl);
-
-/* Once, before anything else of OpenSSL: ERR_SYS when it has memory already. */
-enum err tls_io_memory(void) NODISCARD;
 
 #endif

@@ -8,7 +8,6 @@
 #include "common/sys.h"
 
 /* The kernel had no memory for it, of which poll(2) does not know. */
-#define AGAIN_MS 5
 
 struct wire_writer
 call_begin(struct call_link *c, struct buf *body)
@@ -45,9 +44,10 @@ send_question(const struct call_link *c, struct span frame, int fd, int64_t dead
 		if (e != ERR_OK)
 			return e;
 		e = frame_send(c->fd, frame, fd);
-		if (e != ERR_AGAIN)
+		if (e != ERR_AGAIN && e != ERR_NOMEM)
 			return e;
-		(void)poll(NULL, 0, AGAIN_MS);
+		if (e == ERR_NOMEM)
+			(void)poll(NULL, 0, FRAME_AGAIN_MS);
 	}
 }
 

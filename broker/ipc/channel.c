@@ -26,6 +26,7 @@ struct channel {
 	size_t queued;
 	size_t open_at; /* of the message that is being written */
 	int64_t stalled_ms;
+	struct timer again; /* when the kernel had no memory for a frame */
 	bool open, closed, flush_due;
 };
 
@@ -137,6 +138,12 @@ on_event(struct watch *w, uint32_t events)
 		end(ch, e);
 }
 
+static void
+on_again(struct timer *t)
+{
+	channel_flush(t->arg);
+}
+
 enum err
 channel_new(struct loop *l, int fd, const struct channel_role *r, struct channel **ret_ch)
 {
@@ -147,6 +154,7 @@ channel_new(struct loop *l, int fd, const struct channel_role *r, struct channel
 	if (ch != NULL) {
 		ch->loop = l;
 		ch->role = *r;
+		ch->again = (struct timer){ .fn = on_again, .arg = ch };
 		ch->watch =
 		    (struct watch){ .fd = fd, .events = EPOLLIN, .fn = on_event, .arg = ch };
 		e = flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0
@@ -180,6 +188,7 @@ channel_close(struct channel *ch)
 		return;
 	ch->closed = true;
 	loop_unwatch(ch->loop, &ch->watch);
+	loop_timer_stop(ch->loop, &ch->again);
 	sys_close(ch->watch.fd);
 	ch->watch.fd = -1;
 	/* Behind this turn's callbacks and flushes; without memory for that it is leaked, not used
@@ -336,8 +345,9 @@ channel_end_fd(struct channel *ch, const struct wire_writer *w, int fd)
 	return ERR_OK;
 }
 
-void
-channel_flush(struct channel *ch)
+/* What the last send said. */
+static enum err
+send_queued(struct channel *ch)
 {
 	enum err e = ERR_OK;
 
@@ -347,32 +357,62 @@ channel_flush(struct channel *ch)
 		if (e == ERR_OK)
 			frame_done(ch);
 	}
+	return e;
+}
+
+/* The loop comes back when there is room; epoll(7) would do so at once while there is no memory. */
+static enum err
+come_back(struct channel *ch, enum err why)
+{
+	int64_t due_ms = loop_now_ms(ch->loop) + FRAME_AGAIN_MS;
+
+	if (why == ERR_OK ||
+	    (why == ERR_NOMEM && loop_timer(ch->loop, &ch->again, due_ms) == ERR_OK))
+		return loop_want(ch->loop, &ch->watch, EPOLLIN);
+	return loop_want(ch->loop, &ch->watch, EPOLLIN | EPOLLOUT);
+}
+
+static enum err
+flush(struct channel *ch)
+{
+	enum err sent = send_queued(ch), e = sent;
+
 	if (ch->closed)
-		return;
-	if (e == ERR_OK)
+		return sent;
+	if (sent == ERR_OK)
 		ch->stalled_ms = 0;
-	else if (e == ERR_AGAIN && ch->stalled_ms == 0)
+	else if ((sent == ERR_AGAIN || sent == ERR_NOMEM) && ch->stalled_ms == 0)
 		ch->stalled_ms = loop_now_ms(ch->loop);
-	if (e == ERR_OK || e == ERR_AGAIN)
-		e = loop_want(ch->loop, &ch->watch, e == ERR_OK ? EPOLLIN : EPOLLIN | EPOLLOUT);
+	if (sent == ERR_OK || sent == ERR_AGAIN || sent == ERR_NOMEM)
+		e = come_back(ch, sent);
 	if (e != ERR_OK &&
 	    e != ERR_EOF) /* ERR_EOF: the reader sees it, after what the peer said last */
 		end(ch, e);
+	return sent;
+}
+
+void
+channel_flush(struct channel *ch)
+{
+	(void)flush(ch);
 }
 
 void
 channel_flush_all(struct channel *ch, int timeout_ms)
 {
-	struct pollfd room = { .fd = ch->watch.fd, .events = POLLOUT };
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
 
 	for (;;) {
+		enum err e = flush(ch);
 		int64_t left_ms = until_ms - clock_mono_ms();
+		struct pollfd room = { .fd = ch->watch.fd, .events = POLLOUT };
 
-		channel_flush(ch);
-		if (ch->closed || ch->first == NULL || left_ms <= 0)
+		if ((e != ERR_AGAIN && e != ERR_NOMEM) || left_ms <= 0)
 			return;
-		(void)poll(&room, 1, (int)left_ms);
+		if (e == ERR_NOMEM)
+			(void)poll(NULL, 0, FRAME_AGAIN_MS);
+		else
+			(void)poll(&room, 1, (int)left_ms);
 	}
 }
 

@@ -77,8 +77,10 @@ frame_send(int fd, struct span frame, int send_fd)
 	}
 	if (sys_sendmsg(fd, &m, 0) >= 0)
 		return ERR_OK;
-	if (errno == EAGAIN || errno == ENOBUFS)
+	if (errno == EAGAIN)
 		return ERR_AGAIN;
+	if (errno == ENOBUFS || errno == ENOMEM)
+		return ERR_NOMEM;
 	return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? ERR_EOF : ERR_IO;
 }
 

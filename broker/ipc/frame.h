@@ -11,7 +11,8 @@
 #include "broker/ipc/msg.h"
 #include "common/buf.h"
 
-#define FRAME_MAX 131072   /* bytes; the kernel's default ceiling for a datagram is 212 960 */
+#define FRAME_MAX 131072 /* bytes; the kernel's default ceiling for a datagram is 212 960 */
+#define FRAME_AGAIN_MS 5
 #define FRAME_HEADER_LEN 8 /* u16 type, u16 zero, u32 body length */
 
 /* Appends a header whose length is filled in by frame_end(). Gives its offset. */
@@ -21,7 +22,8 @@ void frame_end(struct buf *frame, size_t at);
 /* Cuts the next message off the front of *rest. ERR_EOF when nothing is left. */
 enum err frame_next(struct span *rest, uint16_t *ret_type, struct span *ret_body) NODISCARD;
 
-/* One datagram, with fd unless that is -1. ERR_AGAIN, ERR_EOF (the peer is gone), ERR_IO. */
+/* One datagram, with fd unless that is -1. ERR_AGAIN; ERR_NOMEM: the kernel has no memory for it
+ * (poll(2) says that there is room: pause FRAME_AGAIN_MS); ERR_EOF (the peer is gone), ERR_IO. */
 enum err frame_send(int fd, struct span frame, int send_fd) NODISCARD;
 /* One datagram into *frame (max FRAME_MAX), a descriptor into *ret_fd (else -1). */
 enum err frame_receive(int fd, struct buf *frame, int *ret_fd) NODISCARD;

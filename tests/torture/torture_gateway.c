@@ -11,7 +11,7 @@
 #include "broker/gateway/conn.h"
 #include "broker/gateway/keeperlink.h"
 #include "broker/gateway/tls_client.h"
-#include "broker/gateway/tls_io.h"
+#include "broker/gateway/tls_memory.h"
 #include "broker/keeper/policy_fd.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -466,7 +466,7 @@ first(void)
 	EVP_PKEY *key;
 	X509 *leaf;
 
-	must(tls_io_memory() == ERR_OK);
+	must(tls_memory_init() == ERR_OK);
 	key = leaf_key(NULL);
 	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR && secret_arena_init(1u << 20) == ERR_OK);
 	log_init("torture", LOG_LEVEL_ERROR);

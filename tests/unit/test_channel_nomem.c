@@ -49,6 +49,22 @@ loop_defer(struct loop *l, void (*fn)(void *), void *arg)
 	return ERR_OK;
 }
 
+enum err
+loop_timer(struct loop *l, struct timer *t, int64_t due_ms)
+{
+	(void)l;
+	(void)t;
+	(void)due_ms;
+	return ERR_NOMEM;
+}
+
+void
+loop_timer_stop(struct loop *l, struct timer *t)
+{
+	(void)l;
+	(void)t;
+}
+
 int64_t
 loop_now_ms(const struct loop *l)
 {
