@@ -17,6 +17,7 @@
 
 /* What this run made and would have to take away again. */
 struct made {
+	int lock_fd; /* -1, or the folder of the configuration */
 	bool config_dir, upstreams, policies, yaml;
 };
 
@@ -36,14 +37,28 @@ make_dir(const char *path, bool *ret_made)
 	    path, strerror(errno));
 }
 
+/* What another init made, or is about to make, is not ours to read or to take away. */
+static enum cli_exit
+make_config_dir(const char *path, struct made *m)
+{
+	bool made = false;
+	enum cli_exit x = make_dir(path, &made);
+
+	if (x != CLI_OK && !made)
+		return x;
+	if (sys_lock_folder(path, &m->lock_fd) != ERR_OK)
+		return cli_fail(
+		    CLI_FAILED, "another init is at work in %s; wait for its end", path);
+	m->config_dir = made;
+	return x;
+}
+
 static enum cli_exit
 make_config(const struct cli *c, const struct settings *s, struct made *m)
 {
 	char path[PATH_MAX];
-	enum cli_exit x = make_dir(c->config_dir, &m->config_dir);
+	enum cli_exit x = cli_path(c->config_dir, "upstreams", path);
 
-	if (x == CLI_OK)
-		x = cli_path(c->config_dir, "upstreams", path);
 	if (x == CLI_OK)
 		x = make_dir(path, &m->upstreams);
 	if (x == CLI_OK)
@@ -128,7 +143,7 @@ enum cli_exit
 cmd_init(struct cli *c)
 {
 	struct settings s = { 0 };
-	struct made made = { 0 };
+	struct made made = { .lock_fd = -1 };
 	const char *trust_domain = cli_given(c, "trust-domain");
 	enum cli_exit x;
 
@@ -139,15 +154,17 @@ cmd_init(struct cli *c)
 		    "\"%s\" is not a trust domain: a-z, 0-9, '.', '_' and '-', such as "
 		    "staging.example.com",
 		    trust_domain);
-	x = settings_settle(c, &s);
+	x = make_config_dir(c->config_dir, &made);
+	if (x == CLI_OK)
+		x = settings_settle(c, &s);
 	if (x == CLI_OK)
 		x = make_config(c, &s, &made);
 	if (x == CLI_OK)
 		x = run_keeper(&s, trust_domain);
-	if (x != CLI_OK) {
+	if (x != CLI_OK)
 		undo_config(c, &made);
-		return x;
-	}
-	say_made(c, &s, trust_domain);
-	return CLI_OK;
+	else
+		say_made(c, &s, trust_domain);
+	sys_close(made.lock_fd);
+	return x;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -269,6 +270,23 @@ sys_sync_folder(const char *path)
 	(void)snprintf(folder, sizeof folder, "%s/.", dirname(copy)); /* which may be a link */
 	fd = sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
 	return fd >= 0 && sys_fsync(fd) == 0 ? ERR_OK : ERR_IO;
+}
+
+enum err
+sys_lock_folder(const char *path, int *ret_fd)
+{
+	AUTO(sys_closep) int fd = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
+	struct stat held, there;
+
+	if (fd < 0 || fstat(fd, &held) != 0)
+		return errno == ENOENT ? ERR_CONFLICT : ERR_SYS;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? ERR_CONFLICT : ERR_SYS;
+	if (stat(path, &there) != 0 || there.st_dev != held.st_dev || there.st_ino != held.st_ino)
+		return ERR_CONFLICT;
+	*ret_fd = fd;
+	fd = -1; /* given away */
+	return ERR_OK;
 }
 
 enum err

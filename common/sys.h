@@ -50,6 +50,10 @@ enum err sys_read_whole(int fd, struct buf *ret) NODISCARD;
 /* The folder that holds path: a new name in it outlives a power cut only then. ERR_IO, ERR_LIMIT.
  */
 enum err sys_sync_folder(const char *path) NODISCARD;
+/* For who makes things in a folder and takes them back when that fails: one at a time, until
+ * *ret_fd is closed. ERR_CONFLICT: another one is at it, or took the folder itself back; ERR_SYS.
+ */
+enum err sys_lock_folder(const char *path, int *ret_fd) NODISCARD;
 /* Writes beside it, syncs, renames over, syncs the directory. mode is exact, whatever the umask. */
 enum err sys_replace_file(const char *path, struct span contents, mode_t mode) NODISCARD;
 

@@ -31,6 +31,7 @@ struct init {
 	struct kv *kv;
 	struct ca *ca;
 	struct audit *audit;
+	int lock_fd;					     /* -1, or the state folder */
 	bool made_dir, made_audit_dir, made_key, made_store; /* by this run: undone when it fails */
 	char why[512];
 };
@@ -80,6 +81,23 @@ make_dir(struct init *i, const char *path, bool *ret_made)
 		return because(i, ERR_DENIED,
 		    "%s must be a directory of ours that is closed to others (mode 0700).", path);
 	return ERR_OK;
+}
+
+/* What another init made is not ours to take back. */
+static enum err
+make_state_dir(struct init *i)
+{
+	bool made;
+	enum err e = make_dir(i, i->state_dir, &made), locked;
+
+	if (e != ERR_OK && !made)
+		return e;
+	locked = sys_lock_folder(i->state_dir, &i->lock_fd);
+	i->made_dir = made && locked == ERR_OK;
+	if (e == ERR_OK && locked == ERR_CONFLICT)
+		return because(
+		    i, locked, "Another init is at work in %s; wait for its end.", i->state_dir);
+	return e == ERR_OK ? locked : e;
 }
 
 /* A key file that exists may belong to another store: it is never overwritten. */
@@ -217,7 +235,7 @@ static enum err
 run(struct init *i)
 {
 	char store[1100];
-	enum err e = make_dir(i, i->state_dir, &i->made_dir);
+	enum err e = make_state_dir(i);
 
 	(void)snprintf(store, sizeof store, "%s/store.db", i->state_dir);
 	if (e == ERR_OK && access(store, F_OK) == 0) /* before a key file is made for nothing */
@@ -329,7 +347,7 @@ parse(struct init *i, int argc, char **argv)
 int
 init_run(int argc, char **argv)
 {
-	struct init i = { .method = UNSEAL_NONE };
+	struct init i = { .method = UNSEAL_NONE, .lock_fd = -1 };
 	const char *wrong = parse(&i, argc, argv);
 	enum err e;
 
@@ -341,6 +359,7 @@ init_run(int argc, char **argv)
 		undo(&i);
 	else
 		init_close(&i);
+	sys_close(i.lock_fd);
 	if (e == ERR_OK)
 		return 0;
 	if (i.why[0] == '\0')

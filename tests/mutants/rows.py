@@ -276,6 +276,7 @@ WALLS = [
     ('YAML: a key twice', 'broker/yaml/tree.c', 'if (second == NULL)', 'if (1)', 'unit/test_yaml'),
     ('torture: a message is lost behind one that did not fit', 'broker/ipc/channel.c', 'ch->open_at = f->bytes.len; /* channel_end()', '/* channel_end()',
      'torture/torture_request'),
+    ('init: another one at work there', KEEPER + 'init.c', 'locked = sys_lock_folder(i->state_dir, &i->lock_fd);', 'locked = ERR_OK;', 'unit/test_init'),
     ('channel: what the kernel has no memory for is tried without a pause', 'broker/ipc/channel.c', '(why == ERR_NOMEM && loop_timer(ch->loop, &ch->again, due_ms) == ERR_OK)', '0',
      'unit/test_channel_flush'),
     ('channel: nobody waits for the last words', 'broker/ipc/channel.c', '(void)poll(&room, 1, (int)left_ms);', 'return;', 'unit/test_channel_flush'),

@@ -1,5 +1,6 @@
 /* What init made is there after a crash; and nothing is, where it failed. */
 #include <errno.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include "tests/lib/keeper_rig.h"
@@ -73,6 +74,24 @@ test_names(const char *dir)
 	}
 }
 
+/* What one makes there, and takes back when it fails, is not the other's. */
+static void
+test_another_at_work(const char *dir)
+{
+	int fd;
+
+	fail_at = SYNCS_MAX;
+	must(snprintf(rig.state, sizeof rig.state, "%s/a/state", dir) > 0 &&
+	     mkdir(rig.state, 0700) == 0);
+	fd = open(rig.state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+	ok(run(dir) != 0 && access(rig.state, F_OK) == 0 && access(rig.key, F_OK) != 0,
+	    "where another init is at work: nothing is made, its folder stays");
+	sys_close(fd);
+	ok(run(dir) == 0, "once it has gone: made");
+	must(unlink(rig.key) == 0);
+}
+
 int
 main(void)
 {
@@ -88,6 +107,9 @@ main(void)
 	must(mkdir(path, 0700) == 0);
 	test_every_sync(dir);
 	test_names(dir);
+	(void)snprintf(command, sizeof command, "rm -rf %s/a/state %s/b/key", dir, dir);
+	must(system(command) == 0);
+	test_another_at_work(dir);
 	must(rename(path, target) == 0 && symlink("c", path) == 0);
 	(void)snprintf(command, sizeof command, "rm -rf %s/a/state %s/c/key", dir, dir);
 	must(system(command) == 0);
