@@ -44,22 +44,46 @@ check_files(const struct rollback *r, const char *list)
 	return x;
 }
 
+/* A symbolic link stays one: what it leads to is written. */
+static enum cli_exit
+find_env(const char *env, char ret_path[PATH_MAX], bool *ret_there)
+{
+	struct stat st;
+
+	*ret_there = realpath(env, ret_path) != NULL;
+	if (*ret_there)
+		return CLI_OK;
+	if (errno != ENOENT)
+		return cli_fail(errno == EACCES ? CLI_DENIED : CLI_FAILED,
+		    "cannot read %s: %s; nothing was changed", env, strerror(errno));
+	if (lstat(env, &st) == 0)
+		return cli_fail(CLI_FAILED,
+		    "%s is a symbolic link to a file that is gone; put that back, or remove the "
+		    "link to have the keys in an ordinary file there; nothing was changed",
+		    env);
+	(void)snprintf(ret_path, PATH_MAX, "%s", env);
+	return CLI_OK;
+}
+
 static enum cli_exit
 restore(const struct stack *s, struct rollback *r)
 {
 	AUTO(buf_wipe) struct buf text = BUF_MAX(DOTENV_FILE_MAX + SECRET_LEN_MAX);
 	const char *env = admin_text(r->record, "env");
-	char from[sizeof(r->env.path)];
-	bool changed, there = access(env, F_OK) == 0;
+	char beside[PATH_MAX + 16];
+	const char *from = r->env.path;
+	bool changed, there;
 	struct stat st;
 	enum cli_exit x;
-	int n;
 
 	if (env[0] == '\0')
 		return CLI_OK;
-	n = snprintf(from, sizeof(from), "%s%s", env, there ? "" : ".sidekey");
-	if (n >= (int)sizeof(from))
-		return cli_fail(CLI_FAILED, "the path of the .env is too long");
+	x = find_env(env, r->env.path, &there);
+	if (x != CLI_OK)
+		return x;
+	(void)snprintf(beside, sizeof(beside), "%s.sidekey", env);
+	if (!there)
+		from = beside;
 	if (stat(from, &st) != 0)
 		return cli_fail(CLI_FAILED,
 		    "neither %s nor %s.sidekey is there, so there is nothing to put the keys into; "
@@ -68,16 +92,15 @@ restore(const struct stack *s, struct rollback *r)
 	x = stack_restore_env(s, r->record, from, &text, &changed);
 	if (x != CLI_OK || (there && !changed))
 		return x;
-	r->env = (struct place){ .mode = there ? st.st_mode & 0777 : 0600,
-		.has_owner = true,
-		.owner = st.st_uid,
-		.group = st.st_gid };
-	(void)snprintf(r->env.path, sizeof(r->env.path), "%s", env);
+	r->env.mode = there ? st.st_mode & 0777 : 0600;
+	r->env.has_owner = true;
+	r->env.owner = st.st_uid;
+	r->env.group = st.st_gid;
 	x = place_write(&r->env, buf_span(&text));
 	if (x == CLI_OK)
 		x = place_file(&r->env);
 	if (x == CLI_OK)
-		cli_say(s->c, "wrote %s, with its keys as the store has them now", env);
+		cli_say(s->c, "wrote %s, with its keys as the store has them now", r->env.path);
 	return x;
 }
 

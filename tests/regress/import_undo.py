@@ -86,6 +86,9 @@ class Case:
             for folder, dirs, names in os.walk(top):
                 found.update({f"{folder}/{d}": None for d in dirs})
                 for n in names:
+                    if os.path.islink(f"{folder}/{n}"):
+                        found[f"{folder}/{n}"] = os.readlink(f"{folder}/{n}").encode()
+                        continue
                     with open(f"{folder}/{n}", "rb") as f:
                         found[f"{folder}/{n}"] = f.read()
         return found
@@ -318,6 +321,36 @@ def way_back_with_env(t):
         t.ok(p.returncode != 0 and c.files() == before, "a broker that does not answer refuses a rollback; nothing is changed", p.stderr)
 
 
+def way_back_through_link(t):
+    """The .env is a symbolic link, as where it lies with other secrets of the host."""
+    with Case() as c:
+        safe = f"{c.dir}/safe"
+        os.mkdir(safe)
+        os.rename(f"{c.dir}/.env", f"{safe}/prod.env")
+        os.chmod(f"{safe}/prod.env", 0o440)
+        os.symlink("safe/prod.env", f"{c.dir}/.env")
+        c.own()
+        t.is_(c.apply().returncode, 0, "imported, the .env a symbolic link")
+        c.b.cli("secret", "rotate", "anthropic-api-key", stdin=NEW)
+        p = c.rollback()
+        t.ok(p.returncode == 0 and os.path.islink(f"{c.dir}/.env"), "taken back after a rotation it is one still", p.stderr)
+        st = os.stat(f"{safe}/prod.env")
+        t.is_((c.read("safe/prod.env"), st.st_mode & 0o777, st.st_uid, sorted(os.listdir(safe))), (FILES[".env"].replace(KEYS["ANTHROPIC_API_KEY"], NEW), 0o440, c.uid, ["prod.env"]),
+              "the file that it leads to has the value of now, its mode and owner as before, and nothing beside it")
+        for i in (1, 2):
+            with open(f"{c.client.folder}/model-{i}") as f:
+                text = f.read()
+            c.client.say(f"model-{i}", text.replace(KEYS["ANTHROPIC_API_KEY"], NEW))
+        t.is_(c.apply().returncode, 0, "imported again, without being forced, and that file deleted")
+        os.unlink(f"{safe}/prod.env")
+        before = c.files()
+        p = c.rollback()
+        t.ok(p.returncode == 1 and f"{c.dir}/.env is a symbolic link to a file that is gone" in p.stderr and "remove the link" in p.stderr and c.files() == before,
+             "a link that leads nowhere refuses it, and says what to do; nothing is changed", p.stderr)
+        os.unlink(f"{c.dir}/.env")
+        t.is_((c.rollback().returncode, NEW in c.read(".env")), (0, True), "without the link the .env is an ordinary file with its keys")
+
+
 def main(t):
     half_failed(t)
     twice(t)
@@ -328,6 +361,7 @@ def main(t):
     moved(t)
     way_back(t)
     way_back_with_env(t)
+    way_back_through_link(t)
 
 
 tap.Tap().run(main)
