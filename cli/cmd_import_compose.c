@@ -123,6 +123,8 @@ cmd_import_compose(struct cli *c)
 	s->im.path = "the Compose files";
 	s->im.label = STACK_LABEL;
 	s->im.stack = true;
+	s->im.find_told = stack_find_told;
+	s->im.arg = s;
 	s->env_text = (struct buf)BUF_MAX(DOTENV_FILE_MAX + 1);
 	s->notes = (struct buf)BUF_MAX(STACK_NOTES_MAX);
 	x = run(s);

@@ -28,8 +28,9 @@ struct dotenv_entry {
 	struct span written; /* the value as it stands in the input, with its quotes */
 	enum dotenv_quote quote;
 	bool exported;
-	bool refers;	/* holds ${VAR} or the like: what it means depends on who reads it */
-	size_t at, len; /* decoded, in text */
+	bool refers;	     /* holds ${VAR} or the like: what it means depends on who reads it */
+	size_t at, len;	     /* decoded, in text */
+	const char *service; /* of a stack's: the first that has it so; from a file: NULL */
 };
 
 struct dotenv {

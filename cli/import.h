@@ -20,7 +20,8 @@
 #define IMPORT_WORKLOADS_MAX 64
 #define IMPORT_FILES_MAX (IMPORT_UPSTREAMS_MAX + 2 * IMPORT_WORKLOADS_MAX)
 #define IMPORT_FILE_LEN_MAX 65536
-#define IMPORT_NOTE_SIZE 160
+#define IMPORT_NOTE_SIZE 512
+#define IMPORT_WHERE_SIZE (PATH_MAX + 16)
 #define IMPORT_OUTS_MAX 24
 #define IMPORT_OUT_MAX ((size_t)2 * DOTENV_FILE_MAX)
 
@@ -103,7 +104,9 @@ struct import {
 	/* Asked when out and outs are in their places, before the broker is told; NULL: nobody is.
 	 */
 	enum cli_exit (*check)(void *arg);
-	void *check_arg;
+	/* Which variable --take means; says so itself if it is none. NULL: the one of that name. */
+	enum cli_exit (*find_told)(void *arg, struct span told, struct import_item **ret_item);
+	void *arg;
 };
 
 #define IMPORT_NONE                                                                                \
@@ -143,6 +146,9 @@ enum err import_put_entry(
 struct import_file *import_file_new(
     struct import *im, const char *part, const char *stem, const char *ending);
 struct import_upstream *import_upstream(struct import *im, const char *name); /* NULL: none */
+/* ".env:3", "the service coder" */
+void import_where(
+    const struct import *im, const struct import_item *it, char dst[IMPORT_WHERE_SIZE]);
 struct span import_value(const struct import *im, const struct import_item *it);
 
 /* Does it: values over keeper.sock, files, reload, workloads, the file without keys. On a failure

@@ -218,7 +218,7 @@ place_outs(struct apply *a)
 
 	for (uint32_t i = a->config_count; i < a->file_count && x == CLI_OK; i++)
 		x = place_file(&a->files[i]);
-	return x == CLI_OK && a->im->check != NULL ? a->im->check(a->im->check_arg) : x;
+	return x == CLI_OK && a->im->check != NULL ? a->im->check(a->im->arg) : x;
 }
 
 static enum cli_exit

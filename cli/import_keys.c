@@ -8,13 +8,18 @@
 #include "cli/recognise.h"
 #include "common/secret.h"
 
-static struct import_item *
-find_item(struct import *im, struct span name)
+static enum cli_exit
+find_told(struct import *im, struct span name, struct import_item **ret_item)
 {
+	if (im->find_told != NULL)
+		return im->find_told(im->arg, name, ret_item);
 	for (uint32_t i = 0; i < im->env.count; i++)
-		if (span_eq(im->items[i].entry->name, name))
-			return &im->items[i];
-	return NULL;
+		if (span_eq(im->items[i].entry->name, name)) {
+			*ret_item = &im->items[i];
+			return CLI_OK;
+		}
+	return cli_fail(CLI_NOT_FOUND, "--take %.*s: there is no such variable in %s",
+	    (int)name.len, (const char *)name.p, im->path);
 }
 
 static enum cli_exit
@@ -22,11 +27,11 @@ take_told(struct import *im, const char *told)
 {
 	const char *equals = strchr(told, '=');
 	size_t len = equals != NULL ? (size_t)(equals - told) : strlen(told);
-	struct import_item *it = find_item(im, span_of(told, len));
+	struct import_item *it = NULL;
+	enum cli_exit x = find_told(im, span_of(told, len), &it);
 
-	if (it == NULL)
-		return cli_fail(CLI_NOT_FOUND, "--take %.*s: there is no such variable in %s",
-		    (int)len, told, im->path);
+	if (x != CLI_OK)
+		return x;
 	if (it->told)
 		return cli_fail(CLI_USAGE, "--take %.*s is said twice", (int)len, told);
 	it->told = true;
@@ -47,16 +52,17 @@ recognise(const struct import *im, struct import_item *it)
 {
 	struct span name = it->entry->name, value = import_value(im, it);
 	const char *by_name = recognise_name(name), *by_shape = recognise_shape(value);
+	char where[IMPORT_WHERE_SIZE];
 
 	if (it->entry->refers || value.len == 0 || recognise_address(name) != NULL)
 		return CLI_OK;
+	import_where(im, it, where);
 	if (by_name != NULL && by_shape != NULL && strcmp(by_name, by_shape) != 0)
 		return cli_fail(CLI_FAILED,
-		    "%s:%u: %.*s should hold a key of %s, but its value looks like one of %s; say "
+		    "%s: %.*s should hold a key of %s, but its value looks like one of %s; say "
 		    "--take %.*s=%s or --take %.*s=%s",
-		    im->path, it->entry->line, (int)name.len, (const char *)name.p, by_name,
-		    by_shape, (int)name.len, (const char *)name.p, by_name, (int)name.len,
-		    (const char *)name.p, by_shape);
+		    where, (int)name.len, (const char *)name.p, by_name, by_shape, (int)name.len,
+		    (const char *)name.p, by_name, (int)name.len, (const char *)name.p, by_shape);
 	if (by_name == NULL)
 		by_name = by_shape;
 	if (by_name == NULL)
@@ -116,6 +122,7 @@ check_taken(const struct import *im, const struct import_item *it)
 {
 	struct span name = it->entry->name, value = import_value(im, it);
 	const char *why = NULL;
+	char where[IMPORT_WHERE_SIZE];
 
 	if (it->entry->refers)
 		why = "has a $ that some readers fill in with another variable; only a value that "
@@ -131,8 +138,8 @@ check_taken(const struct import *im, const struct import_item *it)
 			      "cannot be stored";
 	if (why == NULL)
 		return CLI_OK;
-	return cli_fail(CLI_FAILED, "%s:%u: %.*s %s", im->path, it->entry->line, (int)name.len,
-	    (const char *)name.p, why);
+	import_where(im, it, where);
+	return cli_fail(CLI_FAILED, "%s: %.*s %s", where, (int)name.len, (const char *)name.p, why);
 }
 
 enum cli_exit

@@ -38,6 +38,15 @@ import_value(const struct import *im, const struct import_item *it)
 	return dotenv_value(&im->env, it->entry);
 }
 
+void
+import_where(const struct import *im, const struct import_item *it, char dst[IMPORT_WHERE_SIZE])
+{
+	if (it->entry->service != NULL)
+		(void)snprintf(dst, IMPORT_WHERE_SIZE, "the service %s", it->entry->service);
+	else
+		(void)snprintf(dst, IMPORT_WHERE_SIZE, "%s:%u", im->path, it->entry->line);
+}
+
 struct import_upstream *
 import_upstream(struct import *im, const char *name)
 {

@@ -57,17 +57,19 @@ take_address(struct import *im, struct import_upstream *u, const struct import_i
 	const struct upstream *usual = rules_upstream(im->catalogue, span_str(u->name));
 	char plain[sizeof(u->url)];
 	size_t len = value.len, tail_len = strlen(tail);
+	char where[IMPORT_WHERE_SIZE];
 
+	import_where(im, it, where);
 	while (len > 0 && value.p[len - 1] == '/')
 		len--;
 	if (it->entry->refers || !is_plain_url(value) || len >= sizeof(u->url) || len < tail_len ||
 	    !span_eq_str(span_of(value.p + len - tail_len, tail_len), tail))
 		return cli_fail(CLI_FAILED,
-		    "%s:%u: %.*s is not an https address%s%s, so the key of %s cannot be bound to "
+		    "%s: %.*s is not an https address%s%s, so the key of %s cannot be bound to "
 		    "it; write "
 		    "upstreams/%s.yaml first (sidekey-policy(5)), or only store the key with "
 		    "--take",
-		    im->path, it->entry->line, (int)name.len, (const char *)name.p,
+		    where, (int)name.len, (const char *)name.p,
 		    tail_len > 0 ? " that ends in " : "", tail, u->name, u->name);
 	len -= tail_len;
 	(void)span_copy_str(span_of(value.p, len), u->url, sizeof(u->url));
@@ -179,7 +181,9 @@ settle_secret(struct import *im, struct import_item *it)
 {
 	const struct import_upstream *u = import_upstream(im, it->upstream);
 	struct span name = it->entry->name;
+	char where[IMPORT_WHERE_SIZE];
 
+	import_where(im, it, where);
 	if (u != NULL && u->base->secret[0] == '\0')
 		return cli_fail(CLI_FAILED, "the upstream \"%s\" takes no credential", u->name);
 	if (u != NULL)
@@ -187,8 +191,8 @@ settle_secret(struct import *im, struct import_item *it)
 	else
 		name_from_variable(name, it->secret);
 	if (name_object_check(span_str(it->secret)) != ERR_OK)
-		return cli_fail(CLI_FAILED, "%s:%u: no secret's name can be made of %.*s", im->path,
-		    it->entry->line, (int)name.len, (const char *)name.p);
+		return cli_fail(CLI_FAILED, "%s: no secret's name can be made of %.*s", where,
+		    (int)name.len, (const char *)name.p);
 	it->first = true;
 	return CLI_OK;
 }
@@ -197,6 +201,8 @@ settle_secret(struct import *im, struct import_item *it)
 static enum cli_exit
 check_shared(struct import *im, struct import_item *it)
 {
+	char here[IMPORT_WHERE_SIZE], there[IMPORT_WHERE_SIZE];
+
 	for (struct import_item *o = im->items; o != it; o++) {
 		struct span a = o->entry->name, b = it->entry->name;
 
@@ -205,12 +211,16 @@ check_shared(struct import *im, struct import_item *it)
 		it->first = false;
 		if (span_eq(import_value(im, o), import_value(im, it)))
 			return CLI_OK;
+		import_where(im, it, here);
+		import_where(im, o, there);
 		return cli_fail(CLI_FAILED,
-		    "%s:%u: %.*s and %.*s (line %u) hold different keys, and both would become the "
-		    "secret "
-		    "%s; say --take %.*s for the one that is only to be stored",
-		    im->path, it->entry->line, (int)b.len, (const char *)b.p, (int)a.len,
-		    (const char *)a.p, o->entry->line, it->secret, (int)b.len, (const char *)b.p);
+		    "%s: %.*s, and %s: %.*s, hold different keys, and both would become the secret "
+		    "%s; %s",
+		    here, (int)b.len, (const char *)b.p, there, (int)a.len, (const char *)a.p,
+		    it->secret,
+		    im->stack ? "give one of them an upstream with a secret of its own "
+				"(sidekey-policy(5)), and --take it for that"
+			      : "say --take VAR for the one that is only to be stored");
 	}
 	return CLI_OK;
 }

@@ -20,6 +20,7 @@
 #define STACK_TEXT_MAX ((size_t)16 << 20)
 #define STACK_FILE_TEXT_MAX ((size_t)1 << 20)
 #define STACK_WHY_SIZE 256
+#define STACK_TOLD_NAME_SIZE (NAME_LEN_MAX + 1 + DOTENV_NAME_MAX + 1)
 #define STACK_NOTES_MAX ((size_t)1 << 18)
 #define STACK_ARGV_MAX 64
 #define STACK_DIGEST_SIZE 65
@@ -99,6 +100,12 @@ struct stack_service *stack_service(struct stack *s, const char *name); /* NULL:
 struct import_item *stack_item(const struct stack *s, const char *name, const json_t *value);
 /* Does any string below j hold these bytes? */
 bool stack_holds(const json_t *j, struct span bytes);
+/* stack_told.c: of a struct stack: the variable that --take means, as VARIABLE or SERVICE:VARIABLE.
+ * Refused where services hold different values under one name. */
+enum cli_exit stack_find_told(void *arg, struct span told, struct import_item **ret_item) NODISCARD;
+/* As --take wants it. */
+void stack_told_name(
+    const struct import *im, const struct import_item *it, char dst[STACK_TOLD_NAME_SIZE]);
 /* s with each taken key in it replaced by its stand-in. */
 enum err stack_put_clean(const struct stack *s, struct span text, struct buf *out) NODISCARD;
 /* Does any value of the .env or of a service stand in text, so that it must not be shown? */

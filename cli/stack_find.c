@@ -104,29 +104,13 @@ stack_put_clean(const struct stack *s, struct span text, struct buf *out)
 	return e;
 }
 
-/* For messages: where the name first stands in the files. */
-static uint32_t
-line_of(const struct stack *s, const char *name)
-{
-	for (uint32_t i = 0; i < s->file_count; i++) {
-		struct span text = buf_span(&s->files[i].text);
-		const uint8_t *at =
-		    text.len == 0 ? NULL : memmem(text.p, text.len, name, strlen(name));
-		uint32_t line = 1;
-
-		for (const uint8_t *p = text.p; at != NULL && p < at; p++)
-			line += *p == '\n';
-		if (at != NULL)
-			return line;
-	}
-	return 0;
-}
-
 static enum cli_exit
-add_variable(struct stack *s, const char *name, const char *value)
+add_variable(struct stack *s, const char *service, const char *name, const char *value)
 {
 	struct dotenv *d = &s->im.env;
-	struct dotenv_entry e = { .name = span_str(name), .at = d->text.len, .len = strlen(value) };
+	struct dotenv_entry e = {
+		.name = span_str(name), .at = d->text.len, .len = strlen(value), .service = service
+	};
 
 	if (e.len == 0 || e.name.len > DOTENV_NAME_MAX)
 		return CLI_OK;
@@ -138,7 +122,6 @@ add_variable(struct stack *s, const char *name, const char *value)
 		return cli_fail(CLI_FAILED, "more than %d variables", DOTENV_ENTRIES_MAX);
 	if (buf_append_str(&d->text, value) != ERR_OK)
 		return cli_fail(CLI_FAILED, "the variables of the services are too long");
-	e.line = line_of(s, name);
 	d->entries[d->count++] = e;
 	return CLI_OK;
 }
@@ -159,7 +142,7 @@ list_variables(struct stack *s)
 
 		json_object_foreach((json_t *)(uintptr_t)env, name,
 		    value) if (x == CLI_OK && json_is_string(value)) x =
-		    add_variable(s, name, json_string_value(value));
+		    add_variable(s, s->services[i].name, name, json_string_value(value));
 	}
 	return x;
 }
@@ -245,16 +228,38 @@ leave_second_keys(struct import *im)
 		struct import_item *it = &im->items[i];
 		const struct import_item *o =
 		    it->fate == IMPORT_TAKEN && !it->told ? other_key(im, it) : NULL;
-		struct span name = o != NULL ? o->entry->name : SPAN_NONE;
+		char this[STACK_TOLD_NAME_SIZE], that[STACK_TOLD_NAME_SIZE];
 
 		if (o == NULL)
 			continue;
+		stack_told_name(im, it, this);
+		stack_told_name(im, o, that);
 		it->fate = IMPORT_LEFT;
 		(void)snprintf(it->note, sizeof(it->note),
-		    "WARNING: stays: another key of %.30s than that in %.*s is taken; it needs an "
-		    "upstream of its own, and --take",
-		    o->upstream, (int)(name.len < 40 ? name.len : 40), (const char *)name.p);
+		    "WARNING: stays: another key of %.60s than that in %.120s is taken; write an "
+		    "upstream of its own for it, then --take %.120s=UPSTREAM",
+		    o->upstream, that, this);
 	}
+}
+
+/* Else nobody would hear of it: what is no key by name or shape is left without a word. */
+static void
+note_other_values(struct import *im)
+{
+	for (uint32_t i = 0; i < im->env.count; i++)
+		for (uint32_t k = 0; k < im->env.count; k++) {
+			struct import_item *it = &im->items[i], *o = &im->items[k];
+			char this[STACK_TOLD_NAME_SIZE];
+
+			if (!o->told || it->fate == IMPORT_TAKEN ||
+			    !span_eq(o->entry->name, it->entry->name))
+				continue;
+			stack_told_name(im, it, this);
+			(void)snprintf(it->note, sizeof(it->note),
+			    "WARNING: stays: another value than that of %.120s, which is taken; if "
+			    "it is a key too: --take %.120s=UPSTREAM",
+			    o->entry->service, this);
+		}
 }
 
 static void
@@ -263,9 +268,11 @@ note_passwords(struct import *im)
 	for (uint32_t i = 0; i < im->env.count; i++) {
 		struct import_item *it = &im->items[i];
 		struct span value = import_value(im, it), name = it->entry->name;
+		char told[STACK_TOLD_NAME_SIZE];
 
 		if (it->fate == IMPORT_TAKEN)
 			continue;
+		stack_told_name(im, it, told);
 		if (recognise_url_password(value) && span_starts(value, "postgres"))
 			(void)snprintf(it->note, sizeof(it->note),
 			    "WARNING: stays: a PostgreSQL password inside a URL" LATER);
@@ -278,9 +285,8 @@ note_passwords(struct import *im)
 		else if (strncmp(it->note, "WARNING: looks like", 19) == 0)
 			(void)snprintf(it->note, sizeof(it->note),
 			    "WARNING: stays: looks like a secret, of no known upstream; write "
-			    "one, then "
-			    "--take %.*s=UPSTREAM",
-			    (int)(name.len < 40 ? name.len : 40), (const char *)name.p);
+			    "one, then --take %.120s=UPSTREAM",
+			    told);
 	}
 }
 
@@ -288,15 +294,17 @@ note_passwords(struct import *im)
 static enum cli_exit
 check_told(const struct import *im)
 {
-	for (uint32_t i = 0; i < im->env.count; i++)
-		if (im->items[i].told && im->items[i].only_stored)
-			return cli_fail(CLI_USAGE,
-			    "--take %.*s: say for which upstream, or no service could use it: "
-			    "--take %.*s=UPSTREAM",
-			    (int)im->items[i].entry->name.len,
-			    (const char *)im->items[i].entry->name.p,
-			    (int)im->items[i].entry->name.len,
-			    (const char *)im->items[i].entry->name.p);
+	char name[STACK_TOLD_NAME_SIZE];
+
+	for (uint32_t i = 0; i < im->env.count; i++) {
+		if (!im->items[i].told || !im->items[i].only_stored)
+			continue;
+		stack_told_name(im, &im->items[i], name);
+		return cli_fail(CLI_USAGE,
+		    "--take %s: say for which upstream, or no service could use it: --take "
+		    "%s=UPSTREAM",
+		    name, name);
+	}
 	return CLI_OK;
 }
 
@@ -315,6 +323,7 @@ stack_find_keys(struct stack *s)
 		return x;
 	take_same_values(&s->im);
 	leave_compiled_in(&s->im);
+	note_other_values(&s->im);
 	leave_second_keys(&s->im);
 	note_passwords(&s->im);
 	return CLI_OK;

@@ -346,7 +346,6 @@ stack_apply(struct stack *s)
 	if (stat(s->project_dir, &st) != 0)
 		return cli_fail(CLI_FAILED, "%s: %s", s->project_dir, strerror(errno));
 	s->im.check = stack_check_outcome;
-	s->im.check_arg = s;
 	s->im.has_owner = true;
 	s->im.owner = st.st_uid;
 	s->im.group = st.st_gid;

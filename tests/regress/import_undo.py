@@ -253,6 +253,42 @@ def two_keys(t):
         t.is_(c.known(), (["anthropic-api-key"], ["coder"]), "whose service is no workload")
 
 
+UPSTREAM = "upstream: {0}\nlike: {1}\nurl: https://{0}.example\ncredential: {{kind: static, secret: {0}-key}}\nenv: {{{2}_URL: \"{{base_url}}\", {2}_KEY: \"{{placeholder}}\"}}\n"
+
+
+def whose_value(t):
+    """Services that hold different values under one name: --take means one of them, and no other is stored for it."""
+    with Case() as c:
+        mine, other = "CANARY-of-coder-0123456789", "CANARY-of-models-0123456789"
+        keys = {"coder": KEYS["ANTHROPIC_API_KEY"], "models": "sk-ant-api03-CANARYmodels0123456789abcdefghijklmnopqrstuv-AA"}
+        model = json.loads(open(f"{c.client.folder}/model-2").read())
+        for name, value in (("coder", mine), ("models", other)):
+            model["services"][name]["environment"] = {"CRM_KEY": value, "ANTHROPIC_API_KEY": keys[name], "LOG": name}
+        for i in (1, 2):
+            c.client.say(f"model-{i}", json.dumps(model))
+        for name, like, variable in (("crm", "bearer", "CRM"), ("crm-b", "bearer", "CRM"), ("anthropic-b", "anthropic", "ANTHROPIC")):
+            c.b.write(f"upstreams/{name}.yaml", UPSTREAM.format(name, like, variable).replace("ANTHROPIC_KEY", "ANTHROPIC_API_KEY"))
+        c.b.reload()
+
+        def reveal(secret):
+            return c.b.cli("secret", "show", secret, "--reveal").stdout
+
+        for take, rc, word in ((["CRM_KEY=crm"], 2, "coder and models hold different values of it; say whose: --take coder:CRM_KEY=UPSTREAM"), (["nobody:CRM_KEY=crm"], 3, "no service nobody"),
+                               (["models:NO_KEY=crm"], 3, "models has no such variable"), (["models:CRM_KEY"], 2, "--take models:CRM_KEY=UPSTREAM"),
+                               (["coder:CRM_KEY=crm", "models:CRM_KEY=crm"], 1, "the service models: CRM_KEY, and the service coder: CRM_KEY, hold different keys")):
+            p = c.apply(*[w for one in take for w in ("--take", one)])
+            t.ok(p.returncode == rc and word in p.stderr, f"--take {' '.join(take)} is refused, and says why", (p.returncode, p.stderr))
+        p = c.apply("--take", "models:CRM_KEY=crm")
+        t.ok("another value than that of models, which is taken; if it is a key too: --take coder:CRM_KEY=UPSTREAM" in p.stdout,
+             "the value that is not taken is said to stay, with its service", p.stdout)
+        t.is_((p.returncode, reveal("crm-key")), (0, other), "the value of the service that was named is stored, though it comes last")
+        t.is_((c.rollback().returncode, c.apply("--take", "models:CRM_KEY=crm", "--take", "coder:CRM_KEY=crm-b").returncode, reveal("crm-key"), reveal("crm-b-key")), (0, 0, other, mine),
+              "each can have an upstream of its own")
+        t.ok("another key of anthropic than that in coder:ANTHROPIC_API_KEY is taken" in p.stdout and "--take models:ANTHROPIC_API_KEY=UPSTREAM" in p.stdout, "of two keys that are known by their name it says which is taken, and how the other is", p.stdout)
+        c.rollback()
+        t.is_((c.apply("--take", "models:ANTHROPIC_API_KEY=anthropic-b").returncode, reveal("anthropic-api-key"), reveal("anthropic-b-key")), (0, keys["coder"], keys["models"]), "said so, each is stored as its own")
+
+
 def moved(t):
     with Case() as c:
         t.is_(c.apply().returncode, 0, "imported, and the stack's folder moved")
@@ -357,6 +393,7 @@ def main(t):
     refused(t)
     killed(t)
     two_keys(t)
+    whose_value(t)
     other_env(t)
     moved(t)
     way_back(t)
