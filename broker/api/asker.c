@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/sys.h"
 
@@ -28,6 +29,7 @@ asker_link(struct asker *a, int fd)
 	asker_close(a);
 	a->link.fd = fd;
 	a->linked = true;
+	a->lost_ms = 0;
 }
 
 void
@@ -45,13 +47,16 @@ asker_ask(struct asker *a, enum msg_type type, const struct wire_writer *w, int 
 
 	if (e != ERR_OK)
 		return e;
+	if (!a->linked && a->lost_ms != 0 && clock_mono_ms() - a->lost_ms > ASKER_LOST_MS)
+		log_fatal("the keeper ended the link and no other one came");
 	if (!a->linked)
 		return ERR_UNREACHABLE;
 	e = call_ask(&a->link, type, buf_span(w->out), fd, ret);
-	if (e == ERR_OK || e == ERR_TIMEOUT)
+	if (e == ERR_OK || e == ERR_TIMEOUT || e == ERR_NOMEM)
 		return e;
 	log_warn("keeper link: %s", err_name(e));
-	asker_close(a); /* sidekeyd sends another when the keeper runs again */
+	asker_close(a); /* sidekeyd sends another when the keeper runs again, or we do */
+	a->lost_ms = clock_mono_ms();
 	return ERR_UNREACHABLE;
 }
 
@@ -96,6 +101,7 @@ status_of(enum err e)
 		return 429;
 	case ERR_SEALED:
 	case ERR_AGAIN:
+	case ERR_NOMEM:
 	case ERR_IO:
 	case ERR_TIMEOUT:
 	case ERR_UNREACHABLE:
@@ -112,12 +118,18 @@ asker_good(struct request *q, enum err e, const struct call_reply *r)
 		.code = "keeper_unavailable",
 		.message = "the keeper does not answer",
 		.hint = "it may be starting again; try in a few seconds, or see sidekey status" };
+	static const struct asker_failure no_memory = { .e = ERR_NOMEM,
+		.code = "no_memory",
+		.message = "there is no memory to ask the keeper, so nothing was done",
+		.hint = "try again; if it stays, give the broker more memory" };
 	struct problem p = { .code = f.code, .detail = f.message, .hint = f.hint };
 
 	if (e == ERR_OK && r->type == AK_OK)
 		return true;
 	if (e == ERR_OK)
 		asker_failure_get(r, &f);
+	else if (e == ERR_NOMEM)
+		f = no_memory;
 	p.status = status_of(f.e);
 	request_refuse(q, &p);
 	return false;

@@ -4,7 +4,10 @@
  * Owns: the link's descriptor.
  * Secrets: none: the messages of these roles carry none.
  * Limits: ASKER_TIMEOUT_MS a question.
- * Failure: ERR_UNREACHABLE while there is no keeper; the link comes again from sidekeyd.
+ * Failure: ERR_UNREACHABLE while there is no keeper; the link comes again from sidekeyd when the
+ *          keeper does. A keeper that lives and ended the link has no other: a question
+ *          ASKER_LOST_MS later ends the process, which is started again with one.
+ * Clock: clock_mono_ms().
  */
 #ifndef API_ASKER_H
 #define API_ASKER_H
@@ -13,10 +16,12 @@
 #include "broker/ipc/call.h"
 
 #define ASKER_TIMEOUT_MS 5000
+#define ASKER_LOST_MS 10000
 
 struct asker {
 	struct call_link link;
 	bool linked;
+	int64_t lost_ms; /* when the last one ended */
 };
 
 void asker_init(struct asker *a, enum role me);

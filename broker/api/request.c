@@ -7,6 +7,26 @@
 
 #define JSON_DEPTH_MAX 8
 
+/* jansson reads a text for which it has no memory as a bad one, and writes an object without what
+ * it has no memory for: so what it asks for is asked for here. */
+static bool memory_short;
+
+static void *
+json_memory(size_t len)
+{
+	void *p = malloc(len);
+
+	memory_short |= p == NULL;
+	return p;
+}
+
+void
+request_begin(void)
+{
+	json_set_alloc_funcs(json_memory, free);
+	memory_short = false;
+}
+
 struct header_search {
 	const char *name, *value;
 	size_t count;
@@ -75,12 +95,11 @@ send_json(struct request *q, unsigned status, json_t *o, const struct problem *p
 {
 	char *text = json_dumps(o, JSON_COMPACT);
 
-	if (text == NULL)
-		return;
-	send_response(q, status,
-	    MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY),
-	    p == NULL ? "application/json" : "application/problem+json",
-	    p == NULL ? NULL : p->allow);
+	if (text != NULL && !memory_short)
+		send_response(q, status,
+		    MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_COPY),
+		    p == NULL ? "application/json" : "application/problem+json",
+		    p == NULL ? NULL : p->allow);
 	free(text);
 }
 
@@ -217,6 +236,10 @@ request_object(struct request *q, const char *const *keys)
 		return NULL;
 	}
 	o = json_loadb((const char *)q->body.p, q->body.len, JSON_REJECT_DUPLICATES, &error);
+	if (memory_short) {
+		json_decref(o);
+		return NULL;
+	}
 	if (o == NULL) {
 		(void)snprintf(detail, sizeof(detail),
 		    "the body is not JSON: line %d, column %d: %.100s", error.line, error.column,

@@ -12,7 +12,9 @@
 #include "common/log.h"
 #include "common/sys.h"
 
-#define MEMORY_MAX 32768       /* bytes a connection for its head and output; beyond it 431 */
+/* Bytes a connection for its head and output; beyond it 431. Above 32 KiB libmicrohttpd maps them,
+ * and unmaps them behind it: no ticket stays on the heap. */
+#define MEMORY_MAX 36864
 #define DISCARD_MAX (4u << 20) /* of a body that is too large; beyond it the connection ends */
 #define RUNS_MAX 16 /* MHD_run() calls a turn while it says that more can be done at once */
 
@@ -174,9 +176,11 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
 	if (x->dropped > 0)
 		return refuse_now(&q, 413, "body_too_large", "the body is larger than 65536 bytes");
 	q.body = buf_span(&x->body);
+	request_begin();
 	s->fn(&q, s->arg);
 	if (q.answered)
 		return MHD_YES;
+	request_begin();
 	return refuse_now(&q, 500, "internal", "the request could not be answered");
 }
 

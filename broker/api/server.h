@@ -42,6 +42,11 @@ void server_free(struct server *s); /* closes every connection */
 void server_add(struct server *s, int fd);
 unsigned server_open_count(const struct server *s);
 
+/* For the server, and for who makes the same answer again: what there was no memory for before is
+ * forgotten. From the first call on, JSON that lacks something for want of memory is never sent,
+ * and a text that could not be read for that reason is not called bad: the request stays
+ * unanswered. */
+void request_begin(void);
 /* How often the header was sent; the value of the first in *ret_value (NULL: none). */
 size_t request_header(const struct request *q, const char *name, const char **ret_value);
 /* The user at the other end, by SO_PEERCRED. */
@@ -60,7 +65,7 @@ struct problem {
 void request_refuse(struct request *q, const struct problem *p);
 
 /* What came as body, as a JSON object: no duplicate key, no other key than those in the
- * NULL-terminated list, at most 8 levels. NULL: it was refused. */
+ * NULL-terminated list, at most 8 levels. NULL: it was refused, or there is no memory for it. */
 json_t *request_object(struct request *q, const char *const *keys);
 
 #endif

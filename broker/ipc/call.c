@@ -7,8 +7,6 @@
 #include "common/clock.h"
 #include "common/sys.h"
 
-/* The kernel had no memory for it, of which poll(2) does not know. */
-
 struct wire_writer
 call_begin(struct call_link *c, struct buf *body)
 {
@@ -16,6 +14,13 @@ call_begin(struct call_link *c, struct buf *body)
 
 	wire_put_u64(&w, ++c->next_id);
 	return w;
+}
+
+/* The kernel had no memory for it, of which poll(2) does not know. */
+static void
+pause_for_memory(void)
+{
+	(void)poll(NULL, 0, FRAME_AGAIN_MS);
 }
 
 static enum err
@@ -47,7 +52,7 @@ send_question(const struct call_link *c, struct span frame, int fd, int64_t dead
 		if (e != ERR_AGAIN && e != ERR_NOMEM)
 			return e;
 		if (e == ERR_NOMEM)
-			(void)poll(NULL, 0, FRAME_AGAIN_MS);
+			pause_for_memory();
 	}
 }
 
@@ -75,9 +80,9 @@ read_answer(const struct call_link *c, struct span frame, int fd, struct call_re
 }
 
 static enum err
-wait_answer(const struct call_link *c, int64_t deadline_ms, struct call_reply *ret)
+wait_answer(
+    const struct call_link *c, struct buf *frame, int64_t deadline_ms, struct call_reply *ret)
 {
-	AUTO(buf_wipe) struct buf frame = BUF_MAX(FRAME_MAX);
 	enum err e;
 
 	for (;;) {
@@ -85,14 +90,16 @@ wait_answer(const struct call_link *c, int64_t deadline_ms, struct call_reply *r
 
 		e = wait_for(c->fd, POLLIN, deadline_ms);
 		if (e == ERR_OK)
-			e = frame_receive(c->fd, &frame, &fd);
+			e = frame_receive(c->fd, frame, &fd);
 		if (e == ERR_OK)
-			e = read_answer(c, buf_span(&frame), fd, ret);
+			e = read_answer(c, buf_span(frame), fd, ret);
 		if (e == ERR_OK) {
 			ret->fd = fd;
 			fd = -1; /* given away */
 		}
-		if (e != ERR_AGAIN)
+		if (e == ERR_NOMEM)
+			pause_for_memory();
+		else if (e != ERR_AGAIN)
 			return e;
 	}
 }
@@ -108,12 +115,18 @@ call_ask(struct call_link *c, enum msg_type type, struct span body, int fd, stru
 
 	must(msg_check(&ctx, (uint16_t)type, body.len, fd >= 0) == ERR_OK);
 	ret->fd = -1;
-	e = frame_begin(&frame, type, &at);
+	/* all that the answer needs, now: what is done behind the question may not be lost for want
+	 * of memory */
+	e = buf_reserve(&frame, frame.max);
+	if (e == ERR_OK)
+		e = buf_reserve(&ret->body, ret->body.max);
+	if (e == ERR_OK)
+		e = frame_begin(&frame, type, &at);
 	if (e == ERR_OK)
 		e = buf_append_span(&frame, body);
 	if (e != ERR_OK)
 		return e;
 	frame_end(&frame, at);
 	e = send_question(c, buf_span(&frame), fd, deadline_ms);
-	return e == ERR_OK ? wait_answer(c, deadline_ms, ret) : e;
+	return e == ERR_OK ? wait_answer(c, &frame, deadline_ms, ret) : e;
 }

@@ -3,8 +3,8 @@
  * deadline. Process: edge, admin, cli.   Owns: nothing; the link's descriptor is the caller's.
  * Secrets: may pass through; the frame buffers are wiped.
  * Limits: one message a frame; MSG_LEN_MAX bytes.
- * Failure: ERR_TIMEOUT, ERR_EOF (the peer is gone), ERR_PROTO; the link is not usable after the
- * last two.
+ * Failure: ERR_NOMEM (it was not asked), ERR_TIMEOUT, ERR_EOF (the peer is gone), ERR_PROTO; the
+ * link is not usable after the last two.
  */
 #ifndef IPC_CALL_H
 #define IPC_CALL_H
@@ -26,7 +26,7 @@ struct call_reply {
 /* Begins a question: puts a fresh id in front of *body. */
 struct wire_writer call_begin(struct call_link *c, struct buf *body);
 /* Sends it as one frame, with fd unless that is -1, and waits for the answer with its id.
- * ERR_TIMEOUT, ERR_EOF, ERR_PROTO. */
+ * ERR_NOMEM, ERR_TIMEOUT, ERR_EOF, ERR_PROTO. */
 enum err call_ask(struct call_link *c, enum msg_type type, struct span body, int fd,
     struct call_reply *ret) NODISCARD;
 

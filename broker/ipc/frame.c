@@ -117,6 +117,8 @@ frame_receive(int fd, struct buf *frame, int *ret_fd)
 	n = sys_recvmsg(fd, &m, 0);
 	if (n < 0 && errno == EAGAIN)
 		return ERR_AGAIN;
+	if (n < 0 && (errno == ENOBUFS || errno == ENOMEM))
+		return ERR_NOMEM;
 	if (n <= 0) /* an empty datagram is what the end looks like */
 		return n == 0 || errno == ECONNRESET ? ERR_EOF : ERR_IO;
 	buf_added(frame, (size_t)n);

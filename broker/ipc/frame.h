@@ -25,7 +25,8 @@ enum err frame_next(struct span *rest, uint16_t *ret_type, struct span *ret_body
 /* One datagram, with fd unless that is -1. ERR_AGAIN; ERR_NOMEM: the kernel has no memory for it
  * (poll(2) says that there is room: pause FRAME_AGAIN_MS); ERR_EOF (the peer is gone), ERR_IO. */
 enum err frame_send(int fd, struct span frame, int send_fd) NODISCARD;
-/* One datagram into *frame (max FRAME_MAX), a descriptor into *ret_fd (else -1). */
+/* One datagram into *frame (max FRAME_MAX), a descriptor into *ret_fd (else -1). ERR_NOMEM: it is
+ * still there. */
 enum err frame_receive(int fd, struct buf *frame, int *ret_fd) NODISCARD;
 
 #endif

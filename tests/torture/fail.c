@@ -34,8 +34,8 @@ void REAL(free)(void *);
 
 static struct {
 	enum torture_kind kind;
-	unsigned long nth, counted[TORTURE_KINDS];
-	bool armed, onwards, failed;
+	unsigned long nth, counted[TORTURE_KINDS], failures;
+	bool armed, onwards;
 	void *frames[FRAMES_MAX];
 	int frame_count;
 } plan;
@@ -75,10 +75,10 @@ torture_counted(enum torture_kind kind)
 	return plan.counted[kind];
 }
 
-bool
-torture_failed_any(void)
+unsigned long
+torture_failures(enum torture_kind kind)
 {
-	return plan.failed;
+	return kind == plan.kind ? plan.failures : 0;
 }
 
 void
@@ -111,8 +111,7 @@ fails(enum torture_kind kind)
 	n = ++plan.counted[kind];
 	if (kind != plan.kind || (plan.onwards ? n < plan.nth : n != plan.nth))
 		return false;
-	if (!plan.failed) {
-		plan.failed = true;
+	if (plan.failures++ == 0) {
 		plan.armed = false; /* backtrace() allocates */
 		plan.frame_count = backtrace(plan.frames, FRAMES_MAX);
 		plan.armed = true;

@@ -15,6 +15,8 @@
 
 #include "common/err.h"
 
+enum torture_kind { TORTURE_NONE = 0, TORTURE_ALLOCATION, TORTURE_CALL, TORTURE_KINDS };
+
 struct torture_path {
 	const char *name;
 	const char *canary; /* in read-only memory, at least 16 bytes; NULL: no secret */
@@ -44,15 +46,15 @@ void torture_disarm(void);
 /* ... and from here on again, as if it had not been: for a test that plays a part in between. */
 void torture_resume(void);
 
-/* The rest is between torture.c and fail.c. */
+/* How many of that kind failed in this run. */
+unsigned long torture_failures(enum torture_kind kind);
 
-enum torture_kind { TORTURE_NONE = 0, TORTURE_ALLOCATION, TORTURE_CALL, TORTURE_KINDS };
+/* The rest is between torture.c and fail.c. */
 
 /* From now on the nth of that kind fails, and those behind it if onwards is set. TORTURE_NONE: they
  * are only counted. */
 void torture_arm(enum torture_kind kind, unsigned long nth, bool onwards);
 unsigned long torture_counted(enum torture_kind kind);
-bool torture_failed_any(void);
 /* Where the failure was, for a person. */
 void torture_show_failure(void);
 long torture_live_blocks(void);

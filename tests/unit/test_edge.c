@@ -1,55 +1,19 @@
 /* The workloads' routes: who is let in, which bodies are read, what the keeper's answers become. */
 #include "broker/api/edge/edge.h"
 #include "broker/api/pem.h"
-#include "broker/ipc/body.h"
 #include "common/text.h"
+#include "tests/lib/edge_answers.h"
 #include "tests/lib/tap.h"
 #include "tests/lib/talk.h"
 
 #define TICKET "00112233445566778899aabbccddeeff"
 #define HEAD "Host: sidekey\r\nSidekey-Ticket: " TICKET "\r\n"
 #define JSON "Content-Type: application/json\r\n"
-#define CSR "-----BEGIN CERTIFICATE REQUEST-----\\nAQIDBA==\\n-----END CERTIFICATE REQUEST-----\\n"
-
 static struct loop *loop;
 static struct server *server;
 static struct asker asker;
 
 /* The fake keeper: the first byte of the ticket says how it answers. */
-static void
-put_self(struct wire_writer *w)
-{
-	struct self s = { .workload = "team/coder",
-		.spiffe_id = "spiffe://t/team/coder",
-		.instance = "ab",
-		.not_after_s = 99,
-		.enroll_reusable = true,
-		.upstream_count = 1 };
-	struct self_upstream u = {
-		.name = "anthropic", .placeholder = span_str("sk-ant-api03-x"), .env_count = 1
-	};
-
-	u.env[0].name = span_str("ANTHROPIC_BASE_URL");
-	u.env[0].value = span_str("{sidekey_url}/p/anthropic");
-	self_put(w, &s);
-	self_upstream_put(w, &u);
-}
-
-static void
-put_issued(struct wire_writer *w, struct span der)
-{
-	static const struct issued v = { .certificate_pem = { (const uint8_t *)"CERT\n", 5 },
-		.ca_pem = { (const uint8_t *)"CA\n", 3 },
-		.workload = "coder",
-		.spiffe_id = "spiffe://t/coder",
-		.instance = "ab",
-		.not_before_s = 1,
-		.not_after_s = 3601 };
-
-	must(der.len == 4 && memcmp(der.p, "\1\2\3\4", 4) == 0);
-	issued_put(w, &v);
-}
-
 static void
 answer(struct channel *ch, struct msg *m, void *arg)
 {
@@ -69,23 +33,13 @@ answer(struct channel *ch, struct msg *m, void *arg)
 		wire_put_str(&w, "make another with sidekey workload enroll");
 	} else if (ticket.p[0] == 0xba) {
 		wire_put_u8(&w, 1); /* no answer of any kind */
-	} else if (m->type == EK_SELF) {
-		put_self(&w);
-	} else if (m->type == EK_ENROLL || m->type == EK_RENEW) {
-		put_issued(&w, wire_blob(&r, PEM_DER_MAX));
-		if (m->type == EK_ENROLL)
-			put_self(&w);
+	} else {
+		if (m->type == EK_ENROLL || m->type == EK_RENEW)
+			must(edge_is_csr(wire_blob(&r, PEM_DER_MAX)));
+		edge_put_answer(&w, m->type);
 	}
 	must(channel_end(ch, &w) == ERR_OK);
 }
-
-#define SELF                                                                                       \
-	"{\"workload\":\"team/coder\",\"spiffe_id\":\"spiffe://t/team/"                            \
-	"coder\",\"instance\":\"ab\",\"not_after\":99,"                                            \
-	"\"enrollment\":{\"reusable\":true,\"readable_ok\":false},\"upstreams\":[{\"name\":"       \
-	"\"anthropic\",\"path\":\"/p/anthropic\","                                                 \
-	"\"placeholder\":\"sk-ant-api03-x\",\"env\":{\"ANTHROPIC_BASE_URL\":\"{sidekey_url}/p/"    \
-	"anthropic\"}}]}"
 
 static const struct {
 	const char *what, *request;
@@ -109,24 +63,21 @@ static const struct {
 	{ "a long target", NULL, 414, "target_too_long" },
 	{ "another method", "PUT /v1/self HTTP/1.1\r\n" HEAD "\r\n", 405, "Allow: GET, DELETE" },
 	{ "GET where POST belongs", "GET /v1/enroll HTTP/1.1\r\n" HEAD "\r\n", 405, "Allow: POST" },
-	{ "self", "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n", 200, SELF },
+	{ "self", "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n", 200, EDGE_SELF },
 	{ "never stored", "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n", 200, "Cache-Control: no-store" },
 	{ "give back", "DELETE /v1/self HTTP/1.1\r\n" HEAD "\r\n", 204, "HTTP/1.1 204 " },
 	{ "enroll",
-	    "POST /v1/enroll HTTP/1.1\r\n" HEAD JSON "Content-Length: 92\r\n\r\n{\"csr\":\"" CSR
-	    "\"}",
-	    200,
-	    "{\"certificate\":\"CERT\\n\",\"ca\":\"CA\\n\",\"workload\":\"coder\",\"spiffe_id\":"
-	    "\"spiffe://t/coder\",\"instance\":\"ab\","
-	    "\"not_before\":1,\"not_after\":3601,\"self\":" SELF "}" },
+	    "POST /v1/enroll HTTP/1.1\r\n" HEAD JSON
+	    "Content-Length: 92\r\n\r\n{\"csr\":\"" EDGE_CSR "\"}",
+	    200, EDGE_ENROLLED },
 	{ "renew, chunked",
 	    "POST /v1/renew HTTP/1.1\r\n" HEAD JSON
-	    "Transfer-Encoding: chunked\r\n\r\n5c\r\n{\"csr\":\"" CSR "\"}\r\n0\r\n\r\n",
+	    "Transfer-Encoding: chunked\r\n\r\n5c\r\n{\"csr\":\"" EDGE_CSR "\"}\r\n0\r\n\r\n",
 	    200, "\"not_after\":3601" },
 	{ "a type with a charset",
 	    "POST /v1/renew HTTP/1.1\r\n" HEAD
 	    "Content-Type: application/json; charset=utf-8\r\nContent-Length: "
-	    "92\r\n\r\n{\"csr\":\"" CSR "\"}",
+	    "92\r\n\r\n{\"csr\":\"" EDGE_CSR "\"}",
 	    200, "\"not_after\":3601" },
 	{ "no type", "POST /v1/enroll HTTP/1.1\r\n" HEAD "Content-Length: 2\r\n\r\n{}", 415,
 	    "unsupported_type" },
@@ -233,6 +184,30 @@ check_cases(void)
 		if (strstr(reply, "\r\n\r\n") != NULL && talk_status(reply) != cases[i].status)
 			printf("# %s\n", strstr(reply, "\r\n\r\n") + 4);
 	}
+}
+
+/* Of a keeper that runs again sidekeyd sends another link; of one that ended only the link, never.
+ */
+static void
+check_lost(void)
+{
+	pid_t pid;
+	int status;
+
+	asker.lost_ms -= ASKER_LOST_MS - 1000;
+	ok(talk_status(talk_str(loop, server, "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n")) == 503,
+	    "a link that is lost may come again");
+	asker.lost_ms -= 1001;
+	(void)fflush(stdout);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		(void)talk_str(loop, server, "GET /v1/self HTTP/1.1\r\n" HEAD "\r\n");
+		_exit(0);
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 1,
+	    "after a while the process ends: sidekeyd starts it with another");
 }
 
 /* A chunked body beyond the ceiling: read to its end, then refused; far beyond it, cut. */
@@ -344,6 +319,7 @@ main(void)
 	asker_init(&asker, ROLE_EDGE);
 	asker_link(&asker, fd);
 	check_cases();
+	check_lost();
 	check_large();
 	check_pem();
 	asker_close(&asker);

@@ -7,9 +7,11 @@
 #include "broker/api/pem.h"
 #include "broker/ipc/body.h"
 #include "common/log.h"
+#include "common/secret.h"
 #include "common/text.h"
 
 #define TICKET_HEADER "Sidekey-Ticket"
+#define RESERVE_LEN 262144 /* more than the largest answer takes on its way into HTTP */
 
 struct question {
 	struct asker *asker;
@@ -68,7 +70,7 @@ upstream_json(const struct self_upstream *u)
 	    placeholder, "env", env);
 }
 
-/* What GET /v1/self says; NULL: it does not parse. */
+/* What GET /v1/self says; NULL: it does not parse, as r says then, or there is no memory. */
 static json_t *
 self_json(struct wire_reader *r)
 {
@@ -113,7 +115,7 @@ answer_issued(struct request *q, enum msg_type type, const struct call_reply *re
 	issued_get(&r, &v);
 	if (type == EK_ENROLL)
 		self = self_json(&r);
-	if (wire_done(&r) != ERR_OK || (type == EK_ENROLL && self == NULL)) {
+	if (wire_done(&r) != ERR_OK) {
 		json_decref(self);
 		refuse_broken(q);
 		return;
@@ -124,11 +126,33 @@ answer_issued(struct request *q, enum msg_type type, const struct call_reply *re
 	request_answer(q, 200, body);
 }
 
+/* What the keeper gave away arrives: an answer that finds no memory is made again in what was kept
+ * for it. */
+static void
+issue_der(struct question *k, enum msg_type type, struct span csr_der)
+{
+	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
+	AUTO(buf_wipe) struct buf reserve = BUF_MAX(RESERVE_LEN);
+	enum err e = buf_reserve(&reserve, RESERVE_LEN);
+
+	if (e != ERR_OK) {
+		(void)asker_good(k->request, e, &reply);
+		return;
+	}
+	if (!ask(k, type, csr_der, &reply))
+		return;
+	answer_issued(k->request, type, &reply);
+	if (k->request->answered)
+		return;
+	buf_wipe(&reserve);
+	request_begin();
+	answer_issued(k->request, type, &reply);
+}
+
 static void
 issue(struct question *k, enum msg_type type)
 {
 	static const char *const keys[] = { "csr", NULL };
-	AUTO(asker_reply_close) struct call_reply reply = ASKER_REPLY;
 	uint8_t der[PEM_DER_MAX];
 	size_t der_len = 0;
 	json_t *o = request_object(k->request, keys);
@@ -144,8 +168,8 @@ issue(struct question *k, enum msg_type type)
 	if (e != ERR_OK)
 		refuse(k->request, 400, "bad_csr",
 		    "\"csr\" must be one PEM block CERTIFICATE REQUEST of at most 8 KiB");
-	else if (ask(k, type, span_of(der, der_len), &reply))
-		answer_issued(k->request, type, &reply);
+	else
+		issue_der(k, type, span_of(der, der_len));
 }
 
 static void
@@ -171,10 +195,10 @@ on_self(struct question *k)
 		return;
 	r = wire_read(buf_span(&reply.body));
 	self = self_json(&r);
-	if (self != NULL)
-		request_answer(k->request, 200, self);
-	else
+	if (wire_done(&r) != ERR_OK)
 		refuse_broken(k->request);
+	else
+		request_answer(k->request, 200, self);
 }
 
 static void
@@ -240,4 +264,5 @@ edge_request(struct request *q, void *arg)
 	route = find_route(q);
 	if (route != NULL)
 		route->fn(&k);
+	secret_wipe(k.ticket, sizeof(k.ticket));
 }
