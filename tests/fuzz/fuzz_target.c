@@ -3,6 +3,7 @@
  * pattern that allows a path also denies it, and denies every other spelling of it, too.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "broker/ipc/body.h"
 #include "broker/rules/rules.h"
@@ -49,6 +50,14 @@ is_letter(uint8_t c)
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
+/* What is behind it is a segment of its own: nothing, or ";v=1" alone, would be refused. */
+static bool
+ends_in_slash(struct span path)
+{
+	return path.p[path.len - 1] == '/' ||
+	       (path.len > 3 && strncasecmp((const char *)path.p + path.len - 3, "%2f", 3) == 0);
+}
+
 /* The same path as an upstream may read it: other case, needless escapes, ;params. */
 static void
 respell(struct span path, uint8_t flags, struct buf *out)
@@ -64,10 +73,10 @@ respell(struct span path, uint8_t flags, struct buf *out)
 			must(buf_append_byte(out, c ^ 0x20) == ERR_OK);
 		else
 			must(buf_append_byte(out, c) == ERR_OK);
-		if (end && c != '/' && (flags & 16) != 0)
+		if (end && !ends_in_slash(span_of(path.p, i + 1)) && (flags & 16) != 0)
 			must(buf_append_str(out, ";v=1") == ERR_OK);
 	}
-	if ((flags & 32) != 0 && path.p[path.len - 1] != '/')
+	if ((flags & 32) != 0 && !ends_in_slash(path))
 		must(buf_append_byte(out, '/') == ERR_OK);
 }
 

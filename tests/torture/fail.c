@@ -69,6 +69,13 @@ torture_resume(void)
 	plan.armed = true;
 }
 
+void
+torture_relent(void)
+{
+	if (plan.onwards)
+		plan.kind = TORTURE_NONE;
+}
+
 unsigned long
 torture_counted(enum torture_kind kind)
 {

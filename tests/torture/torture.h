@@ -45,6 +45,8 @@ void torture_wrong(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
 void torture_disarm(void);
 /* ... and from here on again, as if it had not been: for a test that plays a part in between. */
 void torture_resume(void);
+/* What fails from N on works again; the one failure that is still to come comes. */
+void torture_relent(void);
 
 /* How many of that kind failed in this run. */
 unsigned long torture_failures(enum torture_kind kind);
