@@ -55,9 +55,10 @@ put_option(struct buf *line, const char *option, const char *word)
 	return e == ERR_OK ? stack_put_word(line, word) : e;
 }
 
-/* In the order in which Compose merges them: each overlay right behind its original. */
+/* In the order in which Compose merges them: each overlay, where any was written, right behind its
+ * original. */
 static void
-say_next(const struct stack *s)
+say_up(const struct stack *s)
 {
 	AUTO(buf_wipe) struct buf line = BUF_MAX(STACK_NOTES_MAX);
 	const char *dir = cli_given(s->c, "project-directory");
@@ -75,8 +76,14 @@ say_next(const struct stack *s)
 		cli_say(s->c, "next: %s%.*s up -d",
 		    s->compose[0] != '\0' ? "docker-compose" : "docker compose", (int)line.len,
 		    (const char *)line.data);
+}
+
+static void
+say_next(const struct stack *s)
+{
+	say_up(s);
 	if (s->env_keys_left > 0)
-		cli_warn("%s has %u keys that stay: keep it out of version control, as %s",
+		cli_warn("%s has keys that stay (%u): keep it out of version control, as %s",
 		    s->im.out_path, s->env_keys_left, s->env_path);
 	if (s->env_path[0] != '\0')
 		cli_say(s->c,
@@ -91,9 +98,13 @@ run(struct stack *s)
 	bool apply = cli_given(s->c, "apply") != NULL;
 	enum cli_exit x;
 
-	if (cli_given(s->c, "rollback") != NULL)
-		return apply ? cli_fail(CLI_USAGE, "--apply or --rollback, not both")
-			     : stack_rollback(s);
+	if (cli_given(s->c, "rollback") != NULL) {
+		x = apply ? cli_fail(CLI_USAGE, "--apply or --rollback, not both")
+			  : stack_rollback(s);
+		if (x == CLI_OK)
+			say_up(s); /* what runs has the shim still, and a policy no more */
+		return x;
+	}
 	x = plan(s);
 	if (x == CLI_OK)
 		x = stack_report(s);

@@ -63,17 +63,19 @@ find_row(const json_t *reply, const char *name)
 static enum cli_exit
 check_workloads(const struct apply *a)
 {
+	enum cli_exit x = CLI_OK;
+
 	for (uint32_t i = 0; i < a->im->workload_count; i++) {
 		const char *name = a->im->workloads[i];
 		const json_t *row = find_row(a->workloads, name);
 
 		if (row != NULL && strcmp(admin_text(row, "state"), "revoked") == 0)
-			return cli_fail(CLI_FAILED,
+			x = cli_fail(CLI_FAILED,
 			    "the workload \"%s\" was revoked, and what is imported for it could "
-			    "not be used; add it anew (sidekey workload add %s), or name another",
-			    name, name);
+			    "not be used; add it anew (sidekey workload add %s)%s",
+			    name, name, a->im->stack ? "" : ", or name another");
 	}
-	return CLI_OK;
+	return x;
 }
 
 /* A second import of a stack finds its keys in the store: the same values need no new version. */

@@ -163,7 +163,8 @@ bool stack_edited(const struct stack *s, const char *path);
 /* Folders, secrets, files, workloads, enrollments: all of it, or none. */
 enum cli_exit stack_apply(struct stack *s) NODISCARD;
 
-/* stack_rollback.c: the stack as it was before, with the keys as they are now. */
+/* stack_rollback.c: the stack as it was before, with the keys as they are now. import.out_path is
+ * then the file that Compose has to be given as --env-file; "": none. */
 enum cli_exit stack_rollback(struct stack *s) NODISCARD;
 /* stack_restore.c: text with the value of each variable of the record put in; *ret_changed: any was
  * another. */

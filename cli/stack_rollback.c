@@ -178,6 +178,18 @@ run(const struct stack *s, struct rollback *r)
 	return x;
 }
 
+/* For how the stack is started: what the import was told to read, where Compose would not look. */
+static void
+name_env(struct stack *s, const json_t *record)
+{
+	const char *env = admin_text(record, "env");
+	char usual[PATH_MAX];
+
+	if (env[0] != '\0' && cli_path(admin_text(record, "folder"), ".env", usual) == CLI_OK &&
+	    strcmp(env, usual) != 0)
+		(void)snprintf(s->im.out_path, sizeof(s->im.out_path), "%s", env);
+}
+
 enum cli_exit
 stack_rollback(struct stack *s)
 {
@@ -198,9 +210,11 @@ stack_rollback(struct stack *s)
 		x = run(s, r);
 	if (x == CLI_OK) {
 		remove_written(s, r);
+		name_env(s, r->record);
 		cli_say(s->c,
-		    "the stack is as it was; its secrets stay in the store, and its workloads are "
-		    "known but may use nothing (sidekey workload revoke NAME ends them)");
+		    "the stack's files are as they were; its secrets stay in the store (sidekey "
+		    "secret list), and its workloads are known: they may use nothing, and their "
+		    "enrollments are open (sidekey workload revoke NAME ends them)");
 	}
 	json_decref(r->record);
 	free(r);

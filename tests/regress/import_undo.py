@@ -192,6 +192,10 @@ def other_env(t):
         before = c.files()
         p = c.apply("--env-file", f"{c.dir}/prod.env")
         t.ok(p.returncode == 1 and "--rollback" in p.stderr and c.files() == before, "an import with another .env would forget the first: refused, with the way out", p.stderr)
+        c.rollback()
+        t.is_(c.apply("--env-file", f"{c.dir}/prod.env").returncode, 0, "that gone, it is imported with the other")
+        p = c.rollback()
+        t.is_((p.returncode, shlex.split(p.stderr.splitlines()[-1])[-4:]), (0, ["--env-file", f"{c.dir}/prod.env", "up", "-d"]), "and the stack is to be started with that again")
 
 
 def refused(t):
@@ -232,8 +236,30 @@ def killed(t):
         before = {n: c.read(n) for n in FILES}
         t.is_((c.apply().returncode, c.known()), (0, (["anthropic-api-key", "openai-api-key"], ["coder", "models"])), "it can be done again, as if nothing had been")
         t.is_([n for n in c.files() if n.endswith((".new", ".old"))], [], "and leaves no half of a file")
-        t.is_(c.rollback().returncode, 0, "and is rolled back")
+        p = c.rollback("--project-directory", c.dir)
+        t.is_(p.returncode, 0, "and is rolled back")
         t.is_(({n: c.read(n) for n in FILES}, sorted(n for n in os.listdir(c.dir) if "sidekey" in n)), (before, []), "to what was before")
+        t.is_(shlex.split(p.stderr.splitlines()[-1].partition("next: ")[2]), ["docker", "compose", "--project-directory", c.dir, *c.both, "up", "-d"],
+              "which the containers have to be started on: the last line says how")
+
+
+def again(t):
+    """What the broker keeps of an import that was taken back, and another one."""
+    with Case() as c:
+        t.is_((c.apply().returncode, c.rollback().returncode), (0, 0), "imported, and taken back")
+        t.is_(c.known(), (["anthropic-api-key", "openai-api-key"], ["coder", "models"]), "secrets and open enrollments stay")
+        t.is_((c.apply().returncode, c.known()[1]), (0, ["coder", "models"]), "another import needs no --force")
+        p = c.rollback()
+        t.ok("secrets stay in the store" in p.stderr and "enrollments are open (sidekey workload revoke NAME" in p.stderr, "that is said at the end, and how they end", p.stderr)
+        for name in ("coder", "models"):
+            c.b.cli("workload", "revoke", name)
+        before = c.files()
+        p = c.apply()
+        adds = [line.split("(sidekey ")[1].split(")")[0].split() for line in p.stderr.splitlines() if "was revoked" in line]
+        t.ok(p.returncode == 1 and adds == [["workload", "add", n] for n in ("coder", "models")] and c.files() == before, "behind a revocation it is refused, with all that is to be done", p.stderr)
+        for words in adds:
+            c.b.cli(*words)
+        t.is_((c.apply().returncode, c.known()), (0, (["anthropic-api-key", "openai-api-key"], ["coder", "models"])), "that done, it works")
 
 
 def two_keys(t):
@@ -392,6 +418,7 @@ def main(t):
     twice(t)
     refused(t)
     killed(t)
+    again(t)
     two_keys(t)
     whose_value(t)
     other_env(t)
