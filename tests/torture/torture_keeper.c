@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 
 #include "tests/lib/keeper_rig.h"
+#include "tests/lib/rules_made.h"
 #include "tests/torture/torture.h"
 
 #define KEY "sk-tortureCANARY-0123456789abcdef"
@@ -12,35 +13,12 @@
 #define TURNS 4
 #define WAIT_TURNS 20 /* longer than FRAME_AGAIN_MS */
 
-static char any[] = "/**", empty[] = "", header[] = "x-key", value[] = "{credential}",
-	    shape[] = "{random}", agent[] = "agent", renewer[] = "renewer";
-static char *names[] = { agent, renewer };
-static struct pattern allow[] = { { "*", any } };
-static struct upstream upstreams[] = { { .name = "api",
-					   .host = "api.test",
-					   .port = 443,
-					   .base_path = empty,
-					   .secret = "key",
-					   .inject = INJECT_HEADER,
-					   .inject_name = header,
-					   .inject_value = value,
-					   .placeholder = shape },
-	{ .name = "other",
-	    .host = "other.test",
-	    .port = 443,
-	    .base_path = empty,
-	    .secret = "rotated",
-	    .inject = INJECT_HEADER,
-	    .inject_name = header,
-	    .inject_value = value } };
-static struct use uses[] = { { .upstream = 0, .allow = allow, .allow_count = 1 },
-	{ .upstream = 1, .allow = allow, .allow_count = 1 } };
-static struct policy policy = {
-	.name = "agent", .workloads = names, .workload_count = 2, .uses = uses, .use_count = 2
-};
-static struct rules rules = {
-	.upstreams = upstreams, .upstream_count = 2, .policies = &policy, .policy_count = 1
-};
+static char *names[] = { MADE("agent"), MADE("renewer") };
+static struct upstream upstreams[] = { UPSTREAM_KEY("api", "key", HELD),
+	UPSTREAM_KEY("other", "rotated", NULL) };
+static struct use uses[] = { USE(0, "*"), USE(1, "*") };
+static struct policy policies[] = { POLICY("agent", names, uses) };
+static struct rules rules = RULES(upstreams, policies);
 
 /* What later processes must know of the store: it is read back from a file. */
 static struct {

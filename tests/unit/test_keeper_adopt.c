@@ -1,18 +1,13 @@
 /* Streams that outlive the keeper: they count again, and their end is recorded. */
 #include "tests/lib/keeper_rig.h"
+#include "tests/lib/rules_made.h"
 #include "tests/lib/tap.h"
 
-static char any[] = "/**", empty[] = "", name[] = "agent";
-static char *names[] = { name };
-static struct pattern allow[] = { { "GET", any } };
-static struct upstream upstream = {
-	.name = "open", .host = "open.test", .port = 443, .base_path = empty
-};
-static struct use use = { .upstream = 0, .allow = allow, .allow_count = 1, .limit_concurrent = 2 };
-static struct policy policy = {
-	.name = "p", .workloads = names, .workload_count = 1, .uses = &use, .use_count = 1
-};
-static struct rules rules = { &upstream, 1, &policy, 1 };
+static char *names[] = { MADE("agent") };
+static struct upstream upstreams[] = { UPSTREAM("open") };
+static struct use uses[] = { { USE_FIELDS(0, "GET"), .limit_concurrent = 2 } };
+static struct policy policies[] = { POLICY("p", names, uses) };
+static struct rules rules = RULES(upstreams, policies);
 static uint8_t serial[SERIAL_LEN];
 
 static void

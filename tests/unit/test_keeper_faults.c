@@ -5,28 +5,14 @@
 
 #include "broker/keeper/store/kv_state.h"
 #include "tests/lib/keeper_rig.h"
+#include "tests/lib/rules_made.h"
 #include "tests/lib/tap.h"
 
-static char any[] = "/**", empty[] = "", name[] = "agent", header[] = "x-key",
-	    value[] = "{credential}", shape[] = "{random}";
-static char *names[] = { name };
-static struct pattern allow[] = { { "*", any } };
-static struct upstream upstream = { .name = "api",
-	.host = "api.test",
-	.port = 443,
-	.base_path = empty,
-	.secret = "key",
-	.inject = INJECT_HEADER,
-	.inject_name = header,
-	.inject_value = value,
-	.placeholder = shape };
-static struct use use = { .upstream = 0, .allow = allow, .allow_count = 1 };
-static struct policy policy = {
-	.name = "agent", .workloads = names, .workload_count = 1, .uses = &use, .use_count = 1
-};
-static struct rules rules = {
-	.upstreams = &upstream, .upstream_count = 1, .policies = &policy, .policy_count = 1
-};
+static char *names[] = { MADE("agent") };
+static struct upstream upstreams[] = { UPSTREAM_KEY("api", "key", HELD) };
+static struct use uses[] = { USE(0, "*") };
+static struct policy policies[] = { POLICY("agent", names, uses) };
+static struct rules rules = RULES(upstreams, policies);
 static uint8_t serial[SERIAL_LEN];
 
 /* Files may not grow beyond len: write(2) gives EFBIG, as ENOSPC on a full disk. */

@@ -7,48 +7,16 @@
 #include "broker/keeper/policy.h"
 #include "broker/rules/match.h"
 #include "common/sys.h"
+#include "tests/lib/rules_made.h"
 #include "tests/lib/tap.h"
 
-static char any[] = "/**", empty[] = "", header[] = "x-key", value[] = "{credential}",
-	    shape[] = "{random}";
-static char a_name[] = "a", b_name[] = "b/c";
-static char *only_a[] = { a_name }, *both[] = { a_name, b_name };
-static struct pattern allow[] = { { "*", any } };
-static struct upstream upstreams[] = {
-	{ .name = "api",
-	    .host = "api.test",
-	    .port = 443,
-	    .base_path = empty,
-	    .secret = "key",
-	    .inject = INJECT_HEADER,
-	    .inject_name = header,
-	    .inject_value = value,
-	    .placeholder = shape },
-	{ .name = "unused",
-	    .host = "un.test",
-	    .port = 443,
-	    .base_path = empty,
-	    .secret = "nobody-has-it",
-	    .inject = INJECT_HEADER,
-	    .inject_name = header,
-	    .inject_value = value,
-	    .placeholder = shape },
-	{ .name = "open", .host = "open.test", .port = 443, .base_path = empty },
-};
-static struct use uses[] = { { .upstream = 0, .allow = allow, .allow_count = 1 } },
-		  open_uses[] = { { .upstream = 2, .allow = allow, .allow_count = 1 } };
+static char *only_a[] = { MADE("a") }, *both[] = { MADE("a"), MADE("b/c") };
+static struct upstream upstreams[] = { UPSTREAM_KEY("api", "key", HELD),
+	UPSTREAM_KEY("unused", "nobody-has-it", HELD), UPSTREAM("open") };
+static struct use uses[] = { USE(0, "*") }, open_uses[] = { USE(2, "*") };
 static struct policy two[] = {
-	{ .name = "first",
-	    .workloads = only_a,
-	    .workload_count = 1,
-	    .uses = uses,
-	    .use_count = 1,
-	    .enroll_readable = true },
-	{ .name = "second",
-	    .workloads = both,
-	    .workload_count = 2,
-	    .uses = open_uses,
-	    .use_count = 1 },
+	{ POLICY_FIELDS("first", only_a, uses), .enroll_readable = true },
+	POLICY("second", both, open_uses),
 };
 
 static struct secrets secrets;

@@ -1,18 +1,14 @@
 /* The rules in force, across restarts and bad files: stored, sealed, and never older than what the
  * files say. */
 #include "tests/lib/keeper_rig.h"
+#include "tests/lib/rules_made.h"
 #include "tests/lib/tap.h"
 
-static char any[] = "/**", empty[] = "", w_name[] = "w", z_name[] = "z";
-static char *workloads[] = { w_name, z_name };
-static struct pattern allow[] = { { "GET", any } };
-static struct upstream upstreams[] = {
-	{ .name = "open", .host = "open.test", .port = 443, .base_path = empty },
-};
-static struct use uses[] = { { .upstream = 0, .allow = allow, .allow_count = 1 } };
-static struct policy policy[] = {
-	{ .name = "p", .workloads = workloads, .workload_count = 1, .uses = uses, .use_count = 1 },
-};
+static char *workloads[] = { MADE("w"), MADE("z") };
+static struct upstream upstreams[] = { UPSTREAM("open") },
+		       wanting[] = { UPSTREAM_KEY("open", "", NULL) };
+static struct use uses[] = { USE(0, "GET") };
+static struct policy policy[] = { POLICY("p", workloads, uses) };
 static uint8_t serial[SERIAL_LEN];
 
 static struct rig_reply
@@ -181,18 +177,10 @@ test_log_fails(void)
 static struct rig_reply
 load_wanting(const char *secret)
 {
-	static char header[] = "x-key", value[] = "{credential}";
-	struct rules r = { upstreams, 1, policy, 1 };
-	struct upstream before = upstreams[0];
-	struct rig_reply reply;
+	struct rules r = { wanting, 1, policy, 1 };
 
-	upstreams[0].inject = INJECT_HEADER;
-	upstreams[0].inject_name = header;
-	upstreams[0].inject_value = value;
-	(void)span_copy_str(span_str(secret), upstreams[0].secret, sizeof upstreams[0].secret);
-	reply = rig_rules(&r);
-	upstreams[0] = before;
-	return reply;
+	(void)span_copy_str(span_str(secret), wanting[0].secret, sizeof wanting[0].secret);
+	return rig_rules(&r);
 }
 
 static void

@@ -1,20 +1,16 @@
 /* A workload's share of the audit log, against a whole keeper: it can use up its own, and that is
  * all. */
 #include "tests/lib/keeper_rig.h"
+#include "tests/lib/rules_made.h"
 #include "tests/lib/tap.h"
 
 #define QUOTA (256u << 10)
 
-static char any[] = "/**", empty[] = "", greedy_name[] = "greedy", other_name[] = "other";
-static char *workloads[] = { greedy_name, other_name };
-static struct pattern allow[] = { { "GET", any } };
-static struct upstream upstream = {
-	.name = "open", .host = "open.test", .port = 443, .base_path = empty
-};
-static struct use use = { .upstream = 0, .allow = allow, .allow_count = 1 };
-static struct policy policy = {
-	.name = "p", .workloads = workloads, .workload_count = 2, .uses = &use, .use_count = 1
-};
+static char *workloads[] = { MADE("greedy"), MADE("other") };
+static struct upstream upstreams[] = { UPSTREAM("open") };
+static struct use uses[] = { USE(0, "GET") };
+static struct policy policies[] = { POLICY("p", workloads, uses) };
+static struct rules rules = RULES(upstreams, policies);
 static uint8_t greedy[SERIAL_LEN], other[SERIAL_LEN];
 
 static uint64_t
@@ -135,8 +131,6 @@ test_later(void)
 int
 main(void)
 {
-	struct rules rules = { &upstream, 1, &policy, 1 };
-
 	rig.audit_quota = QUOTA;
 	rig_init();
 	must(rig_workload("greedy") == ERR_OK && rig_workload("other") == ERR_OK);

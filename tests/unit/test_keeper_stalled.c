@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include "tests/lib/keeper_rig.h"
+#include "tests/lib/rules_made.h"
 #include "tests/lib/tap.h"
 
 static int kills;
@@ -182,14 +183,12 @@ leave_free(rlim_t count)
 }
 
 /* A message with a descriptor cannot be sent: whoever waits for it hears that, or gets it later. */
+static struct upstream upstreams[] = { UPSTREAM("plain") };
+
 static void
 test_no_descriptors(void)
 {
-	static char nothing[] = "";
-	static struct upstream up = {
-		.name = "plain", .host = "a.test", .port = 443, .base_path = nothing
-	};
-	static struct rules rules = { .upstreams = &up, .upstream_count = 1 };
+	struct rules rules = { upstreams, 1, NULL, 0 };
 	uint8_t newest[4] = { 0 };
 	struct rlimit was;
 	struct wire_writer w;
