@@ -38,6 +38,7 @@ struct import_item {
 	bool first;			 /* taken: the value is stored on behalf of this one */
 	char note[IMPORT_NOTE_SIZE];	 /* left: why, if that is worth a word */
 	bool present;			 /* the store has this value already */
+	bool elsewhere;			 /* an address, and not where its upstream is bound to */
 };
 
 /* One upstream that a taken variable is for. */
@@ -149,6 +150,8 @@ struct import_upstream *import_upstream(struct import *im, const char *name); /*
 /* ".env:3", "the service coder" */
 void import_where(
     const struct import *im, const struct import_item *it, char dst[IMPORT_WHERE_SIZE]);
+/* Is it the address that the upstream has by itself? */
+bool import_is_usual(const struct import *im, const char *upstream, struct span address);
 struct span import_value(const struct import *im, const struct import_item *it);
 
 /* Does it: values over keeper.sock, files, reload, workloads, the file without keys. On a failure

@@ -89,17 +89,28 @@ address_template(const struct upstream *u)
 	return NULL;
 }
 
+/* Services may hold different addresses under one name. */
+static bool
+is_repeated(const struct import *im, const struct import_item *it)
+{
+	for (const struct import_item *o = im->items; o != it; o++)
+		if (span_eq(o->entry->name, it->entry->name))
+			return true;
+	return false;
+}
+
 /* What the variable must hold in the container for this upstream, where its definition does not say
  * so already; NULL: nothing. */
 static const char *
-missing_template(const struct import_upstream *u, const struct import_item *it)
+missing_template(
+    const struct import *im, const struct import_upstream *u, const struct import_item *it)
 {
 	const char *of = recognise_address(it->entry->name);
 
 	if (sets_variable(u->base, it->entry->name))
 		return NULL;
 	if (of != NULL && strcmp(of, u->name) == 0)
-		return address_template(u->base);
+		return is_repeated(im, it) ? NULL : address_template(u->base);
 	if (it->fate == IMPORT_TAKEN && strcmp(it->upstream, u->name) == 0)
 		return "{placeholder}";
 	return NULL;
@@ -109,7 +120,7 @@ static bool
 lacks_variables(const struct import *im, const struct import_upstream *u)
 {
 	for (uint32_t i = 0; i < im->env.count; i++)
-		if (missing_template(u, &im->items[i]) != NULL)
+		if (missing_template(im, u, &im->items[i]) != NULL)
 			return true;
 	return false;
 }
@@ -123,7 +134,7 @@ put_env(const struct import *im, const struct import_upstream *u, struct buf *ou
 		e = buf_printf(out, "  %s: \"%s\"\n", u->base->env[i].name, u->base->env[i].value);
 	for (uint32_t i = 0; i < im->env.count && e == ERR_OK; i++) {
 		struct span name = im->items[i].entry->name;
-		const char *value = missing_template(u, &im->items[i]);
+		const char *value = missing_template(im, u, &im->items[i]);
 
 		if (value != NULL)
 			e = buf_printf(

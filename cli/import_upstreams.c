@@ -19,7 +19,8 @@ find_address(const struct import *im, const char *upstream)
 		const struct import_item *it = &im->items[i];
 		const char *of = recognise_address(it->entry->name);
 
-		if (of != NULL && strcmp(of, upstream) == 0 && import_value(im, it).len > 0)
+		if (of != NULL && strcmp(of, upstream) == 0 && import_value(im, it).len > 0 &&
+		    !it->elsewhere)
 			return it;
 	}
 	return NULL;
@@ -38,6 +39,21 @@ address_tail(const struct import *im, const char *upstream)
 	return "";
 }
 
+bool
+import_is_usual(const struct import *im, const char *upstream, struct span address)
+{
+	const struct upstream *u = rules_upstream(im->catalogue, span_str(upstream));
+	char usual[512];
+
+	if (u == NULL)
+		return false;
+	while (address.len > 0 && address.p[address.len - 1] == '/')
+		address.len--;
+	(void)snprintf(usual, sizeof(usual), "https://%s%s%s", u->host, u->base_path,
+	    address_tail(im, upstream));
+	return span_eq_str(address, usual);
+}
+
 /* Nothing that could end the quoted string in the YAML file that it is written to. */
 static bool
 is_plain_url(struct span s)
@@ -54,8 +70,6 @@ take_address(struct import *im, struct import_upstream *u, const struct import_i
 {
 	struct span value = import_value(im, it), name = it->entry->name;
 	const char *tail = address_tail(im, u->name);
-	const struct upstream *usual = rules_upstream(im->catalogue, span_str(u->name));
-	char plain[sizeof(u->url)];
 	size_t len = value.len, tail_len = strlen(tail);
 	char where[IMPORT_WHERE_SIZE];
 
@@ -73,10 +87,7 @@ take_address(struct import *im, struct import_upstream *u, const struct import_i
 		    tail_len > 0 ? " that ends in " : "", tail, u->name, u->name);
 	len -= tail_len;
 	(void)span_copy_str(span_of(value.p, len), u->url, sizeof(u->url));
-	if (usual == NULL)
-		return CLI_OK;
-	(void)snprintf(plain, sizeof(plain), "https://%s%s", usual->host, usual->base_path);
-	if (strcmp(plain, u->url) == 0)
+	if (import_is_usual(im, u->name, value))
 		u->url[0] = '\0';
 	return CLI_OK;
 }

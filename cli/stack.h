@@ -140,6 +140,12 @@ void stack_command_wipe(struct stack_command *k);
 
 /* stack_network.c: may it do without? Writes the reason either way. */
 void stack_judge_network(const struct stack *s, struct stack_service *v);
+/* stack_clash.c: would a service get another's address or variable for an upstream that both use?
+ */
+bool stack_clashes(
+    const struct stack *s, const struct stack_service *v, char ret_why[STACK_WHY_SIZE]);
+void stack_settle_addresses(struct stack *s); /* services are judged: items' elsewhere */
+
 /* stack_controls.c: the names of the CIS controls that are off. */
 json_t *stack_missing_controls(const json_t *def, const json_t *image, bool converted);
 

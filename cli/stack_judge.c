@@ -91,7 +91,7 @@ static void
 judge(struct stack *s, struct stack_service *v)
 {
 	AUTO(stack_command_wipe) struct stack_command command = { 0 };
-	char user[64], image[512];
+	char user[64], image[512], why[STACK_WHY_SIZE];
 
 	if (!uses_key(s, v))
 		return;
@@ -110,6 +110,8 @@ judge(struct stack *s, struct stack_service *v)
 	else if (!find_owner(s, v, user))
 		leave(v, "the uid of its user \"%.40s\" is not known; say --owner %.60s=UID", user,
 		    v->name);
+	else if (stack_clashes(s, v, why))
+		leave(v, "%s", why);
 	else
 		v->fate = STACK_CONVERTED;
 	memcpy(v->init, command.init, sizeof(v->init));
@@ -168,6 +170,7 @@ stack_judge(struct stack *s)
 	for (uint32_t i = 0; i < s->service_count; i++)
 		judge(s, &s->services[i]);
 	drop_unused(s);
+	stack_settle_addresses(s);
 	for (uint32_t i = 0; i < s->service_count; i++)
 		if (s->services[i].fate == STACK_CONVERTED)
 			stack_judge_network(s, &s->services[i]);

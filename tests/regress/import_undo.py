@@ -315,6 +315,50 @@ def whose_value(t):
         t.is_((c.apply("--take", "models:ANTHROPIC_API_KEY=anthropic-b").returncode, reveal("anthropic-api-key"), reveal("anthropic-b-key")), (0, keys["coder"], keys["models"]), "said so, each is stored as its own")
 
 
+HERE, THERE = {"OPENAI_BASE_URL": "https://a.example/v1"}, {"OPENAI_BASE_URL": "https://b.example/v1"}
+KEY, SECOND = {"OPENAI_API_KEY": KEYS["OPENAI_API_KEY"]}, {"OPENAI_API_KEY": "sk-proj-CANARYsecond0123456789abcdefghij"}
+AZURE = {"AZURE_OPENAI_API_KEY": "0123456789abcdef0123456789abcdef"}
+# What coder has, what models has, why models is left ("": it is not), the address of the upstream then.
+CLASHES = {
+    "another address": ({**KEY, **HERE}, {**KEY, **THERE}, "its openai is at another address than that of coder (OPENAI_BASE_URL)", "https://a.example"),
+    "no address where the other has one": ({**KEY, **HERE}, KEY, "than that of coder (OPENAI_BASE_URL)", "https://a.example"),
+    "an address where the other has none": (KEY, {**KEY, **HERE}, "than that of coder (OPENAI_BASE_URL)", None),
+    "the usual address": (KEY, {**KEY, "OPENAI_BASE_URL": "https://api.openai.com/v1/"}, "", None),
+    "the same address": ({**KEY, **HERE}, {**KEY, **HERE}, "", "https://a.example"),
+    "an address of who has no key": (HERE, KEY, "", None),
+    "another address under a name that the upstream does not know": ({**KEY, "OPENAI_API_BASE": "https://a.example/v1"}, {**KEY, "OPENAI_API_BASE": "https://b.example/v1"}, "(OPENAI_API_BASE)", "https://a.example"),
+    "no address where there is no usual one": ({**AZURE}, {**AZURE, "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com"}, "", "https://x.openai.azure.com"),
+    "a second key, and the first under another name": (KEY, {**SECOND, "COPY": KEY["OPENAI_API_KEY"]}, "its OPENAI_API_KEY would be replaced by the key of openai", None),
+    "another's name of the key for something else": ({**KEY, "MODE": KEY["OPENAI_API_KEY"]}, {**KEY, "MODE": "fast"}, "its MODE would be replaced by the key of openai", None),
+}
+
+
+def clashes(t):
+    """What an upstream has once, and services have otherwise: none goes where another goes, or gets another's key for its own."""
+    with Case() as c:
+        def plan(coder, models):
+            services = {n: {"image": "agent:1", "environment": env} for n, env in (("coder", coder), ("models", models))}
+            for i in (1, 2):
+                c.client.say(f"model-{i}", json.dumps({"name": "stack", "services": services}))
+            rows = c.run(*c.both, "--json")
+            return {r["service"]: r for r in map(json.loads, rows.stdout.splitlines()) if "service" in r}.get("models", {"why": rows.stderr})
+
+        def url():
+            name = next((n for n in os.listdir(f"{c.b.conf}/upstreams") if n.endswith(".yaml")), None)
+            text = open(f"{c.b.conf}/upstreams/{name}").read() if name else ""
+            return text.partition('url: "')[2].partition('"')[0] or None
+
+        for what, (coder, models, why, address) in CLASHES.items():
+            row = plan(coder, models)
+            t.ok(why in row["why"] and row.get("action") == ("left" if why else "converted"), f"{what}: {'left, with the reason' if why else 'converted'}", row)
+            p = c.apply("--force")
+            t.is_((p.returncode, url()), (0, address), f"{what}: the upstream is where coder's is, or the only one")
+            t.is_(plan(coder, models).get("action"), row.get("action"), f"{what}: a second import sees it so too")
+            c.rollback()
+        c.b.write("upstreams/openai.yaml", "upstream: openai\nlike: openai\nurl: https://proxy.example\n")
+        t.is_(plan({**KEY, **HERE}, {**KEY, **THERE}).get("action"), "converted", "where an operator's own file says where the upstream is, all go there")
+
+
 def moved(t):
     with Case() as c:
         t.is_(c.apply().returncode, 0, "imported, and the stack's folder moved")
@@ -421,6 +465,7 @@ def main(t):
     again(t)
     two_keys(t)
     whose_value(t)
+    clashes(t)
     other_env(t)
     moved(t)
     way_back(t)
