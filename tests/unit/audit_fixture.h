@@ -17,6 +17,7 @@
 #include "common/sys.h"
 #include "tests/lib/tap.h"
 
+#define MIB ((size_t)1 << 20)
 #define NOW 1795491351 /* 2026-11-24T03:35:51Z */
 
 struct fixture {
@@ -189,6 +190,81 @@ count_lines(struct span s)
 	while (line_at(s, n).len > 0)
 		n++;
 	return n;
+}
+
+/* One segment: line 0 header; so many rounds of four records and their checkpoint; three records
+ * that nothing proves, as a crash leaves them. */
+static inline void
+fixture_fill(struct fixture *f, int rounds, struct buf *b)
+{
+	fixture_init(f, 64 * MIB);
+	for (int i = 0; i < rounds; i++) {
+		add_many(f, 4);
+		f->now_s += AUDIT_CHECKPOINT_S;
+		must(audit_sync(f->audit, f->now_s) == ERR_OK);
+	}
+	add_many(f, 3);
+	segment_load(f, 1, b);
+	fixture_shut(f);
+	must(count_lines(buf_span(b)) == 1 + 5 * rounds + 3);
+}
+
+enum {		     /* with the number of a line */
+	ZEROS = 100, /* in it */
+	CHANGED = 200,
+	TAIL = 300,    /* zeros up to its newline, and that too: with the next one it is one line */
+	STRANGE = 400, /* no line of ours */
+	LATER = 500,   /* record 13 as 14: what no checkpoint lets pass, in its place and form */
+	/* alone */
+	TEXT = 1000,
+	EMPTY,
+	HALF,
+	LONG, /* more than any line has */
+};
+
+static inline void
+put_changed(struct span l, int how, struct buf *to)
+{
+	uint8_t *at;
+	char *digits;
+
+	must(buf_reserve(to, l.len) == ERR_OK);
+	at = buf_tail(to);
+	must(buf_append_span(to, l) == ERR_OK);
+	if (how == CHANGED || how == STRANGE)
+		at[how == CHANGED ? 60 : 1] ^= 1;
+	if (how == ZEROS || how == TAIL)
+		memset(at + 20, 0, how == ZEROS ? 60 : l.len - 20);
+	if (how == LATER) {
+		digits = memmem(at, l.len, "\"seq\":13", 8);
+		must(digits != NULL);
+		digits[7] = '4';
+	}
+}
+
+static inline void
+put_line(const struct buf *from, int what, struct buf *to)
+{
+	static const char half[] = "{\"chain\":\"01\",\"se";
+
+	if (what < TEXT)
+		put_changed(line_at(buf_span(from), what % 100), what / 100 * 100, to);
+	else if (what == LONG)
+		for (int i = 0; i < 200000; i++)
+			must(buf_append_byte(to, 'x') == ERR_OK);
+	else if (what != EMPTY)
+		must(buf_append_str(to, what == TEXT ? "hello" : half) == ERR_OK);
+	if (what >= TEXT && what != HALF)
+		must(buf_append_byte(to, '\n') == ERR_OK);
+}
+
+/* Lines of it, and others, in the order of an array that ends with -1. */
+static inline void
+put_lines(const struct buf *from, const int *lines, struct buf *to)
+{
+	buf_clear(to);
+	for (; *lines >= 0; lines++)
+		put_line(from, *lines, to);
 }
 
 /* All segments that are there, in order. anchor may be NULL. */

@@ -4,8 +4,6 @@
 #include "common/clock.h"
 #include "tests/unit/audit_fixture.h"
 
-#define MIB ((uint64_t)1 << 20)
-
 static void
 test_append(void)
 {

@@ -1,64 +1,10 @@
 #include "tests/unit/audit_fixture.h"
 
-#define MIB ((size_t)1 << 20)
-
 /*
- * Segment 1: line 0 header; 1-4 records 1-4; 5 checkpoint (record 5); 6-8 records 6-8, and half a
- * line, as a kill leaves them. Segment 2: 0 header; 1-3 records 6-8 again; 4 audit_cut; 5
- * checkpoint.
+ * fixture_fill() with one round. Segment 1: line 0 header; 1-4 records 1-4; 5 checkpoint (record
+ * 5); 6-8 records 6-8, and half a line, as a kill leaves them. Segment 2: 0 header; 1-3 records 6-8
+ * again; 4 audit_cut; 5 checkpoint.
  */
-static void
-fill(struct fixture *f, struct buf *b)
-{
-	fixture_init(f, 64 * MIB);
-	add_many(f, 4);
-	f->now_s += AUDIT_CHECKPOINT_S;
-	must(audit_sync(f->audit, f->now_s) == ERR_OK);
-	add_many(f, 3);
-	segment_load(f, 1, b);
-	fixture_shut(f);
-	must(count_lines(buf_span(b)) == 9);
-}
-
-enum {		     /* with the number of a line */
-	ZEROS = 100, /* in it */
-	CHANGED = 200,
-	TAIL = 300, /* zeros up to its newline, and that too: with the next one it is one line */
-	/* alone */
-	TEXT = 1000,
-	EMPTY,
-	HALF,
-};
-
-static void
-put(const struct buf *from, int what, struct buf *to)
-{
-	static const char half[] = "{\"chain\":\"01\",\"se";
-	struct span l = line_at(buf_span(from), what % 100);
-	size_t at = to->len;
-
-	if (what >= TEXT) {
-		must(buf_append_str(to, what == TEXT	? "hello\n"
-					: what == EMPTY ? "\n"
-							: half) == ERR_OK);
-		return;
-	}
-	must(buf_append_span(to, l) == ERR_OK);
-	if (what / 100 * 100 == CHANGED)
-		to->data[at + 60] ^= 1;
-	if (what / 100 * 100 == ZEROS)
-		memset(to->data + at + 20, 0, 60);
-	if (what / 100 * 100 == TAIL)
-		memset(to->data + at + 20, 0, l.len - 20);
-}
-
-static void
-build(const struct buf *from, const int *lines, struct buf *to)
-{
-	buf_clear(to);
-	for (; *lines >= 0; lines++)
-		put(from, *lines, to);
-}
 
 /* The first segment is changed when the second one repeats what it held. */
 static const struct {
@@ -101,12 +47,12 @@ test_repeated(void)
 		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
 		struct verify_result r;
 
-		fill(&f, &b);
-		build(&b, repeated[0].lines, &edited);
+		fixture_fill(&f, 1, &b);
+		put_lines(&b, repeated[0].lines, &edited);
 		segment_store(&f, 1, buf_span(&edited));
 		must(fixture_open(&f, 8) == ERR_OK);
 		fixture_shut(&f);
-		build(&b, repeated[i].lines, &edited);
+		put_lines(&b, repeated[i].lines, &edited);
 		segment_store(&f, 1, buf_span(&edited));
 		r = verify_all(&f, NULL);
 		ok(r.bad_line == repeated[i].bad_line && r.bad_segment == (r.bad_line != 0) &&
@@ -124,15 +70,15 @@ test_cut(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
 	struct verify_result r;
 
-	fill(&f, &b);
+	fixture_fill(&f, 1, &b);
 	segment_store(&f, 1, buf_span(&b));
 	must(fixture_open(&f, 8) == ERR_OK);
 	fixture_shut(&f);
-	build(&b, repeated[1].lines, &edited);
+	put_lines(&b, repeated[1].lines, &edited);
 	segment_store(&f, 1, buf_span(&edited));
 	segment_load(&f, 2, &b);
 	for (int n = 1; n < 4; n++) {
-		build(&b, (const int[3][5]){ { 0, -1 }, { 0, 1, -1 }, { 0, 1, 2, -1 } }[n - 1],
+		put_lines(&b, (const int[3][5]){ { 0, -1 }, { 0, 1, -1 }, { 0, 1, 2, -1 } }[n - 1],
 		    &edited);
 		segment_store(&f, 2, buf_span(&edited));
 		r = verify_all(&f, NULL);
@@ -168,12 +114,12 @@ test_lost(void)
 		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
 		struct verify_result r;
 
-		fill(&f, &b);
-		build(&b, lost[i].found, &edited);
+		fixture_fill(&f, 1, &b);
+		put_lines(&b, lost[i].found, &edited);
 		segment_store(&f, 1, buf_span(&edited));
 		must(fixture_open(&f, 6) == ERR_OK);
 		fixture_shut(&f);
-		build(&b, lost[i].left, &edited);
+		put_lines(&b, lost[i].left, &edited);
 		segment_store(&f, 1, buf_span(&edited));
 		r = verify_all(&f, NULL);
 		ok(r.bad_line == lost[i].bad_line &&
@@ -183,12 +129,12 @@ test_lost(void)
 		if (i > 0)
 			continue;
 		segment_load(&f, 2, &b);
-		build(&b, (const int[]){ 0, CHANGED + 1, 2, 3, -1 }, &edited);
+		put_lines(&b, (const int[]){ 0, CHANGED + 1, 2, 3, -1 }, &edited);
 		segment_store(&f, 2, buf_span(&edited));
 		r = verify_all(&f, NULL);
 		ok(r.bad_segment == 2 && r.bad_line == 2, "  what is repeated is proven: %s",
 		    r.why);
-		build(&b, (const int[]){ 0, 1, 3, -1 }, &edited);
+		put_lines(&b, (const int[]){ 0, 1, 3, -1 }, &edited);
 		segment_store(&f, 2, buf_span(&edited));
 		r = verify_all(&f, NULL);
 		ok(r.bad_line != 0, "  and so is what says that one was lost: %s", r.why);
@@ -243,13 +189,13 @@ test_newest(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
 	struct verify_result r;
 
-	fill(&f, &b);
-	build(&b, (const int[]){ 0, 1, 2, 3, 4, 5, 6, ZEROS + 7, 8, -1 }, &edited);
+	fixture_fill(&f, 1, &b);
+	put_lines(&b, (const int[]){ 0, 1, 2, 3, 4, 5, 6, ZEROS + 7, 8, -1 }, &edited);
 	segment_store(&f, 1, buf_span(&edited));
 	r = verify_all(&f, NULL);
 	ok(r.bad_line == 8,
 	    "zeros in the newest segment are bad until the keeper has seen them: %s", r.why);
-	build(&b, (const int[]){ 0, 1, 2, 3, 4, 5, 6, ZEROS + 7, TEXT, -1 }, &edited);
+	put_lines(&b, (const int[]){ 0, 1, 2, 3, 4, 5, 6, ZEROS + 7, TEXT, -1 }, &edited);
 	segment_store(&f, 1, buf_span(&edited));
 	r = verify_all(&f, NULL);
 	ok(r.bad_line != 0, "and with text behind them: %s", r.why);

@@ -3,8 +3,6 @@
 #include "broker/keeper/audit/escape.h"
 #include "tests/unit/audit_fixture.h"
 
-#define MIB ((size_t)1 << 20)
-
 static const struct {
 	const char *what, *in;
 	size_t len, max;

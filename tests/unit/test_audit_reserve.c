@@ -1,8 +1,6 @@
 #include "broker/keeper/audit/reserve.h"
 #include "tests/unit/audit_fixture.h"
 
-#define MIB ((uint64_t)1 << 20)
-
 static off_t
 file_size(const struct fixture *f, uint32_t n)
 {

@@ -1,8 +1,6 @@
 #include "broker/keeper/audit/segment.h"
 #include "tests/unit/audit_fixture.h"
 
-#define MIB ((size_t)1 << 20)
-
 /* A file that somebody put where the next segment goes, while it runs. */
 static void
 test_in_the_way(void)

@@ -1,36 +1,11 @@
 #include "broker/keeper/audit/segment.h"
 #include "tests/unit/audit_fixture.h"
 
-#define MIB ((size_t)1 << 20)
-
 /*
- * The log under test, one segment: line 0 header; 1-4 records 1-4; 5 checkpoint (record 5); 6-9
- * records 6-9; 10 checkpoint (record 10); 11-13 records 11-13 (unproven, as a crash leaves them).
+ * The log under test, fixture_fill() with two rounds: line 0 header; 1-4 records 1-4; 5 checkpoint
+ * (record 5); 6-9 records 6-9; 10 checkpoint (record 10); 11-13 records 11-13 (unproven, as a crash
+ * leaves them).
  */
-static void
-fill(struct fixture *f, struct buf *b)
-{
-	fixture_init(f, 64 * MIB);
-	for (int round = 0; round < 2; round++) {
-		add_many(f, 4);
-		f->now_s += AUDIT_CHECKPOINT_S;
-		must(audit_sync(f->audit, f->now_s) == ERR_OK);
-	}
-	add_many(f, 3);
-	segment_load(f, 1, b);
-	fixture_shut(f);
-	must(count_lines(buf_span(b)) == 14);
-}
-
-/* Lines in the order of an array that ends with -1. */
-static void
-pick(const struct buf *from, const int *order, struct buf *to)
-{
-	buf_clear(to);
-	for (; *order >= 0; order++)
-		must(buf_append_span(to, line_at(buf_span(from), *order)) == ERR_OK);
-}
-
 static const struct {
 	const char *what;
 	int order[20];
@@ -69,8 +44,8 @@ test_orders(void)
 		AUTO(fixture_close) struct fixture f;
 		struct verify_result r;
 
-		fill(&f, &b);
-		pick(&b, orders[i].order, &edited);
+		fixture_fill(&f, 2, &b);
+		put_lines(&b, orders[i].order, &edited);
 		segment_store(&f, 1, buf_span(&edited));
 		r = verify_all(&f, NULL);
 		ok(r.bad_line == orders[i].bad_line && r.bad_seq == orders[i].bad_seq &&
@@ -90,7 +65,7 @@ test_every_byte(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
 	size_t noticed = 0, end;
 
-	fill(&f, &b);
+	fixture_fill(&f, 2, &b);
 	end = (size_t)(line_at(buf_span(&b), 11).p - b.data);
 	for (size_t i = 0; i < end; i++) {
 		struct verify_result r;
@@ -113,7 +88,7 @@ test_every_unproven_byte(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
 	size_t noticed = 0, start, end;
 
-	fill(&f, &b);
+	fixture_fill(&f, 2, &b);
 	start = (size_t)(line_at(buf_span(&b), 11).p - b.data);
 	end =
 	    (size_t)(line_at(buf_span(&b), 13).p - b.data); /* the last line could pass for torn */
@@ -138,7 +113,7 @@ test_torn(void)
 	bool good = true;
 	size_t start;
 
-	fill(&f, &b);
+	fixture_fill(&f, 2, &b);
 	start = (size_t)(line_at(buf_span(&b), 13).p - b.data);
 	for (size_t len = start + 1; len < b.len; len += 13) {
 		struct verify_result r;
@@ -168,7 +143,7 @@ test_anchor(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
 	struct verify_result whole, r;
 
-	fill(&f, &b);
+	fixture_fill(&f, 2, &b);
 	segment_store(&f, 1, buf_span(&b));
 	whole = verify_all(&f, NULL);
 	r = verify_all(&f, whole.anchor);
@@ -227,47 +202,22 @@ test_segments(void)
 	    "segments: the first is gone, and nobody recorded that");
 }
 
-static void
-change(const struct buf *from, int line, struct buf *to)
-{
-	size_t at = (size_t)(line_at(buf_span(from), line).p - from->data);
-
-	buf_clear(to);
-	must(buf_append_span(to, buf_span(from)) == ERR_OK);
-	to->data[at + 60] ^= 1;
-}
-
-static void
-drop(struct buf *b, int line)
-{
-	AUTO(buf_wipe) struct buf all = BUF_MAX(MIB);
-	struct span l = line_at(buf_span(b), line);
-	size_t at = (size_t)(l.p - b->data);
-
-	must(buf_append(&all, b->data, at) == ERR_OK &&
-	     buf_append(&all, b->data + at + l.len, b->len - at - l.len) == ERR_OK);
-	buf_wipe(b);
-	*b = all;
-	all = (struct buf)BUF_MAX(0); /* given away */
-}
-
-static void
-grow(struct buf *b, int line)
-{
-	AUTO(buf_wipe) struct buf all = BUF_MAX(MIB);
-	size_t at = (size_t)(line_at(buf_span(b), line).p - b->data);
-
-	must(buf_append(&all, b->data, at) == ERR_OK);
-	for (int i = 0; i < 200000; i++)
-		must(buf_append_byte(&all, 'x') == ERR_OK);
-	must(buf_append_byte(&all, '\n') == ERR_OK &&
-	     buf_append(&all, b->data + at, b->len - at) == ERR_OK);
-	buf_wipe(b);
-	*b = all;
-	all = (struct buf)BUF_MAX(0); /* given away */
-}
-
 /* Two lines are bad, and only the key that comes behind them tells of the first. */
+static const struct {
+	const char *what;
+	int order[20];
+	uint64_t bad_line, proven;
+} twos[] = {
+	{ "changed, and a later one deleted: the first is named",
+	    { 0, 1, 2, 3, 4, 5, 6, CHANGED + 7, 8, 10, 11, 12, 13, -1 }, 8, 5 },
+	{ "changed, and a line put in that is far too long",
+	    { 0, 1, 2, 3, 4, 5, 6, CHANGED + 7, 8, LONG, 9, 10, 11, 12, 13, -1 }, 8, 5 },
+	{ "too long first, then one deleted",
+	    { 0, 1, 2, 3, 4, 5, 6, LONG, 7, 8, 10, 11, 12, 13, -1 }, 8, 5 },
+	{ "behind the last checkpoint nothing can be told",
+	    { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, CHANGED + 12, -1 }, 0, 10 },
+};
+
 static void
 test_first_of_two(void)
 {
@@ -275,30 +225,15 @@ test_first_of_two(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
 	struct verify_result r;
 
-	fill(&f, &b);
-	change(&b, 7, &edited);
-	drop(&edited, 9);
-	segment_store(&f, 1, buf_span(&edited));
-	r = verify_all(&f, NULL);
-	ok(r.bad_line == 8 && r.bad_seq == 7 && r.proven_seq == 5,
-	    "changed, and a later one deleted: the first is named: %s", r.why);
-	change(&b, 7, &edited);
-	grow(&edited, 9);
-	segment_store(&f, 1, buf_span(&edited));
-	r = verify_all(&f, NULL);
-	ok(r.bad_line == 8, "changed, and a line put in that is far too long: %s", r.why);
-	buf_clear(&edited);
-	must(buf_append_span(&edited, buf_span(&b)) == ERR_OK);
-	grow(&edited, 7);
-	drop(&edited, 10);
-	segment_store(&f, 1, buf_span(&edited));
-	r = verify_all(&f, NULL);
-	ok(r.bad_line == 8, "too long first, then one deleted: %s", r.why);
-	change(&b, 12, &edited);
-	drop(&edited, 13);
-	segment_store(&f, 1, buf_span(&edited));
-	r = verify_all(&f, NULL);
-	ok(r.proven_seq == 10, "behind the last checkpoint nothing can be told: %s", r.why);
+	fixture_fill(&f, 2, &b);
+	for (size_t i = 0; i < COUNT(twos); i++) {
+		put_lines(&b, twos[i].order, &edited);
+		segment_store(&f, 1, buf_span(&edited));
+		r = verify_all(&f, NULL);
+		ok(r.bad_line == twos[i].bad_line && r.proven_seq == twos[i].proven &&
+			(i > 0 || r.bad_seq == 7),
+		    "%s: %s", twos[i].what, r.why);
+	}
 }
 
 /* Changing a line and giving it a fitting mac takes the key of the interval, and that one is
@@ -314,7 +249,7 @@ test_forged_record(void)
 	struct span line;
 	char *digits;
 
-	fill(&f, &b);
+	fixture_fill(&f, 2, &b);
 	line = line_at(buf_span(&b), 5);
 	must(audit_line_scan(span_of(line.p, line.len - 1), &checkpoint) == ERR_OK);
 	line = line_at(buf_span(&b), 1);
@@ -340,54 +275,33 @@ test_wrong_key(void)
 	AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
 	struct verify_result r;
 
-	fill(&f, &b);
+	fixture_fill(&f, 2, &b);
 	f.public_key[3] ^= 1;
 	r = verify_all(&f, NULL);
 	ok(r.bad_line == 1 && r.proven_seq == 0, "wrong public key: %s", r.why);
 }
 
-/* A crash left records 11-13 at the end of segment 1, and half a line; segment 2 repeats them in
- * lines 2-4. Each row changes one segment behind that. */
+/* A crash left records 11-13 at the end of segment 1, and half a line, 14; segment 2 repeats them
+ * in lines 1-3. Each row changes one segment behind that. */
 static const struct {
 	const char *what;
 	uint32_t segment;
-	int line; /* in the first segment 11-13, in the second 1-3 */
-	char how; /* '^' a bit, 'x' no line of ours, '0' zeros, '-' gone, '+' one more at the end */
+	int lines[20];
 	uint64_t bad_line; /* 0: none */
 } repeats[] = {
-	{ "nothing", 1, 11, ' ', 0 },
-	{ "the first copy, changed", 1, 12, '^', 13 },
-	{ "the first copy, the last line", 1, 13, '^', 14 },
-	{ "the first copy, no line of ours", 1, 12, 'x', 13 },
-	{ "the first copy, zeros, as a power cut leaves them", 1, 12, '0', 0 },
-	{ "the first copy, one gone", 1, 12, '-', 13 },
-	{ "the first copy, its last one gone", 1, 13, '-', 0 },
-	{ "a line more than is repeated", 1, 13, '+', 15 },
-	{ "the repetition, changed", 2, 2, '^', 3 },
-	{ "the repetition, one gone", 2, 2, '-', 3 },
+#define BEFORE 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+	{ "nothing", 1, { BEFORE, 11, 12, 13, 14, -1 }, 0 },
+	{ "the first copy, changed", 1, { BEFORE, 11, CHANGED + 12, 13, 14, -1 }, 13 },
+	{ "the first copy, the last line", 1, { BEFORE, 11, 12, CHANGED + 13, 14, -1 }, 14 },
+	{ "the first copy, no line of ours", 1, { BEFORE, 11, STRANGE + 12, 13, 14, -1 }, 13 },
+	{ "the first copy, zeros, as a power cut leaves them", 1,
+	    { BEFORE, 11, ZEROS + 12, 13, 14, -1 }, 0 },
+	{ "the first copy, one gone", 1, { BEFORE, 11, 13, 14, -1 }, 13 },
+	{ "the first copy, its last one gone", 1, { BEFORE, 11, 12, 14, -1 }, 0 },
+	{ "a line more than is repeated", 1, { BEFORE, 11, 12, 13, LATER + 13, 14, -1 }, 15 },
+	{ "the repetition, changed", 2, { 0, 1, CHANGED + 2, 3, 4, 5, -1 }, 3 },
+	{ "the repetition, one gone", 2, { 0, 1, 3, 4, 5, -1 }, 3 },
 };
-
-static void
-damage(const struct buf *from, int line, char how, struct buf *to)
-{
-	struct span l = line_at(buf_span(from), line);
-	size_t at = (size_t)(l.p - from->data), end = at + l.len;
-	char *digits;
-
-	buf_clear(to);
-	must(buf_append(to, from->data, how == '-' ? at : end) == ERR_OK);
-	if (how == '^' || how == 'x')
-		to->data[at + (how == 'x' ? 1 : 60)] ^= 1;
-	if (how == '0')
-		memset(to->data + at + 20, 0, 60);
-	if (how == '+') { /* what the checkpoint would not let pass, in its place and form */
-		must(buf_append(to, l.p, l.len) == ERR_OK);
-		digits = memmem(to->data + end, l.len, "\"seq\":13", 8);
-		must(digits != NULL);
-		digits[7] = '4';
-	}
-	must(buf_append(to, from->data + end, from->len - end) == ERR_OK);
-}
 
 static void
 judge_repeat(const struct fixture *f, size_t i, const char *when)
@@ -403,26 +317,25 @@ judge_repeat(const struct fixture *f, size_t i, const char *when)
 static void
 test_repeats(void)
 {
-	static const char half[] = "{\"chain\":\"01\",\"se";
-
 	for (size_t i = 0; i < COUNT(repeats); i++) {
 		AUTO(fixture_close) struct fixture f;
 		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB), edited = BUF_MAX(MIB);
 		uint32_t n = repeats[i].segment;
 
-		fill(&f, &b);
-		must(buf_append_str(&b, half) == ERR_OK);
+		fixture_fill(&f, 2, &b);
+		put_line(&b, HALF, &b);
 		segment_store(&f, 1, buf_span(&b));
 		must(fixture_open(&f, 13) == ERR_OK);
 		if (n == 1) { /* of two copies that nothing proves the older is named */
-			damage(&b, repeats[i].line, repeats[i].how, &edited);
+			put_lines(&b, repeats[i].lines, &edited);
 			segment_store(&f, n, buf_span(&edited));
 			judge_repeat(&f, i, "unproven");
 			segment_store(&f, n, buf_span(&b));
 		}
 		fixture_shut(&f);
 		segment_load(&f, n, &b);
-		damage(&b, repeats[i].line, repeats[i].how, &edited);
+		must(count_lines(buf_span(&b)) == (n == 1 ? 15 : 6));
+		put_lines(&b, repeats[i].lines, &edited);
 		segment_store(&f, n, buf_span(&edited));
 		judge_repeat(&f, i, "proven");
 	}
@@ -448,7 +361,7 @@ test_strays(void)
 		AUTO(buf_wipe) struct buf b = BUF_MAX(MIB);
 		char name[32];
 
-		fill(&f, &b);
+		fixture_fill(&f, 2, &b);
 		segment_store(&f, strays[i].stray, SPAN_NONE);
 		is_err(fixture_open(&f, 13), strays[i].open, "a stray segment");
 		(void)snprintf(name, sizeof(name), "%08u.jsonl", strays[i].stray);
