@@ -14,9 +14,9 @@
 	WRITTEN_BY ": goes behind its original, -f %s -f %s.\n"                                    \
 		   "# It holds no key. To take all of it back: " STACK_LABEL " --rollback\n"
 
-/* A double-quoted YAML string in which Compose fills nothing in. */
+/* A double-quoted YAML string. dollar: "$$" where Compose is to fill nothing in. */
 static enum err
-put_string(struct buf *out, struct span s)
+put_quoted(struct buf *out, struct span s, const char *dollar)
 {
 	enum err e = buf_append_byte(out, '"');
 
@@ -28,11 +28,17 @@ put_string(struct buf *out, struct span s)
 		else if (b < 0x20 || b == 0x7f)
 			e = buf_printf(out, "\\x%02x", b);
 		else if (b == '$')
-			e = buf_append_str(out, "$$");
+			e = buf_append_str(out, dollar);
 		else
 			e = buf_append_byte(out, b);
 	}
 	return e == ERR_OK ? buf_append_byte(out, '"') : e;
+}
+
+static enum err
+put_string(struct buf *out, struct span s)
+{
+	return put_quoted(out, s, "$$");
 }
 
 static enum err
@@ -159,7 +165,7 @@ put_env_file(const struct stack *s, const char *name, struct buf *out)
 		if (e == ERR_OK)
 			e = buf_append_str(out, "      - path: ");
 		if (e == ERR_OK)
-			e = put_string(out, span_str(path));
+			e = put_quoted(out, span_str(path), "$"); /* as it was written */
 		if (e == ERR_OK)
 			e = buf_append_str(out, may_lack ? "\n        required: false\n" : "\n");
 	}

@@ -12,6 +12,8 @@
 #include "cli/stack_scan.h"
 #include "common/sys.h"
 
+#define CONFIG_LINE "docker compose config --format json"
+
 void
 stack_wipe(struct stack *s)
 {
@@ -289,7 +291,7 @@ undouble_all(json_t *j)
 
 /* From a file, or from a pipe at "-". */
 static enum cli_exit
-load(const char *path, json_t **ret_j)
+load(const char *path, const char *printed_by, json_t **ret_j)
 {
 	AUTO(buf_wipe) struct buf text = BUF_MAX(STACK_TEXT_MAX);
 	json_error_t why;
@@ -306,8 +308,10 @@ load(const char *path, json_t **ret_j)
 	if (x != CLI_OK)
 		return x;
 	*ret_j = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
-	return *ret_j != NULL ? CLI_OK
-			      : cli_fail(CLI_FAILED, "%s is not JSON: line %d", path, why.line);
+	return *ret_j != NULL
+		   ? CLI_OK
+		   : cli_fail(CLI_FAILED, "%s:%d: this is not JSON; give what %s prints",
+			 strcmp(path, "-") == 0 ? "standard input" : path, why.line, printed_by);
 }
 
 /* Files by themselves, the first, then with the second, and so on: each overlay is to fit also
@@ -324,9 +328,10 @@ read_model(struct stack *s, uint32_t i)
 	if (cli_given(s->c, "config") == NULL)
 		x = stack_docker_config(s, i + 1, false, &s->files[i].model);
 	else if (cli_given_nth(s->c, "config", 1) == NULL) /* one, and for all of them */
-		x = last ? load(cli_given(s->c, "config"), &s->files[i].model) : CLI_FAILED;
+		x = last ? load(cli_given(s->c, "config"), CONFIG_LINE, &s->files[i].model)
+			 : CLI_FAILED;
 	else if (given != NULL)
-		x = load(given, &s->files[i].model);
+		x = load(given, CONFIG_LINE, &s->files[i].model);
 	else
 		return cli_fail(CLI_USAGE,
 		    "--config comes once, for all Compose files together, or once a Compose file");
@@ -386,8 +391,9 @@ find_image(const struct stack *s, const struct stack_service *v)
 		if (strcmp(admin_text(image, "SidekeyName"), name) == 0)
 			return image;
 		json_array_foreach(json_object_get(image, "RepoTags"), k,
-		    tag) if (strcmp(json_string_value(tag), name) == 0 ||
-			     strcmp(json_string_value(tag), tagged) == 0) return image;
+		    tag) if (json_is_string(tag) &&
+			     (strcmp(json_string_value(tag), name) == 0 ||
+				 strcmp(json_string_value(tag), tagged) == 0)) return image;
 	}
 	return NULL;
 }
@@ -399,7 +405,7 @@ read_images(struct stack *s)
 	enum cli_exit x = CLI_OK;
 
 	if (given != NULL)
-		x = load(given, &s->images);
+		x = load(given, "docker image inspect", &s->images);
 	else if ((s->images = json_array()) == NULL)
 		x = cli_fail(CLI_FAILED, "out of memory");
 	else if (s->docker[0] != '\0')
@@ -432,8 +438,9 @@ stack_read(struct stack *s)
 		x = read_models(s);
 	if (x == CLI_OK)
 		x = list_services(s);
+	/* It cannot where a file that they include or extend is named with a variable. */
 	if (x == CLI_OK && cli_given(s->c, "config") == NULL &&
 	    stack_docker_config(s, s->file_count, true, &s->bare) != CLI_OK)
-		x = cli_fail(CLI_FAILED, "Compose cannot show these files without their variables");
+		s->bare = NULL;
 	return x == CLI_OK ? read_images(s) : x;
 }

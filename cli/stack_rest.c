@@ -21,8 +21,8 @@ note_env_file(const struct stack_scalar *v, void *arg)
 	if (!v->is_key || v->depth < 2 || !span_eq_str(v->text, "env_file"))
 		return ERR_OK;
 	return stack_note(e->s, STACK_NOTE_OTHER,
-		   "%s:%u: this env_file is not rewritten, since what --config is given does not "
-		   "name it: if it is the .env, say env_file: !override [.env.sidekey] in a file "
+		   "%s:%u: this env_file is not rewritten, since Compose did not say which file "
+		   "it names: if it is the .env, say env_file: !override [.env.sidekey] in a file "
 		   "of your own, and look for keys in any other",
 		   e->path, v->line) == CLI_OK
 		   ? ERR_OK
@@ -42,6 +42,30 @@ note_env_files(struct stack *s)
 		e = stack_scan(buf_span(&s->files[i].text), note_env_file, &arg, &line);
 	}
 	return e == ERR_OK ? CLI_OK : cli_fail_err(e, "the Compose files");
+}
+
+/* Which file that is, nobody says. */
+static enum cli_exit
+note_filled_in(struct stack *s, const struct stack_service *v)
+{
+	const json_t *def = json_object_get(json_object_get(s->bare, "services"), v->name);
+	enum cli_exit x = CLI_OK;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(def, "env_file"), i, row)
+	{
+		const char *path =
+		    json_is_string(row) ? json_string_value(row) : admin_text(row, "path");
+
+		if (x == CLI_OK && v->fate == STACK_CONVERTED && strchr(path, '$') != NULL)
+			x = stack_note(s, STACK_NOTE_OTHER,
+			    "%s: its env_file %s is not rewritten, since its name has a variable: "
+			    "if it is the .env, say env_file: !override [.env.sidekey] in a file "
+			    "of your own",
+			    v->name, path);
+	}
+	return x;
 }
 
 static enum cli_exit
@@ -98,8 +122,11 @@ stack_find_rest(struct stack *s)
 {
 	enum cli_exit x = note_env_files(s);
 
-	for (uint32_t i = 0; i < s->service_count && x == CLI_OK; i++)
-		x = note_secrets(s, &s->services[i]);
+	for (uint32_t i = 0; i < s->service_count && x == CLI_OK; i++) {
+		x = note_filled_in(s, &s->services[i]);
+		if (x == CLI_OK)
+			x = note_secrets(s, &s->services[i]);
+	}
 	return x == CLI_OK ? note_elsewhere(s) : x;
 }
 

@@ -148,7 +148,10 @@ def back(t, s, line):
     p = s.sh(line)
     want = {**s.originals, ".env": s.originals[".env"].replace(KEYS["ANTHROPIC_API_KEY"], NEW)}
     t.ok(p.returncode == 0 and s.contents() == want and not os.path.exists(f"{s.dir}/.sidekey"), "rolled back: the originals, the .env with the key of now, nothing else", said(p))
-    p = s.sh("docker compose -f docker-compose.yml -f docker-compose.mcp.yml up -d")
+    lines = re.findall(r"^sidekey: next: (docker compose .*)$", p.stderr, re.M)
+    if not t.is_(lines, ["docker compose -f docker-compose.yml -f docker-compose.mcp.yml up -d"], "and how to start the stack on them"):
+        return
+    p = s.sh(lines[0])
     good = p.returncode == 0 and s.healthy()
     c = s.inspect()["coder"]
     t.ok(good and c["Config"]["Entrypoint"] == ["tini", "--"] and env(c)["ANTHROPIC_API_KEY"] == NEW and c["HostConfig"]["NetworkMode"] == "live_default",

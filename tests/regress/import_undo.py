@@ -220,11 +220,31 @@ def refused(t):
         os.unlink(f"{folder}/image")
         p = c.apply()
         t.ok(p.returncode == 1 and "docker compose pull coder" in p.stdout and "no service here can be converted" in p.stderr, "an image that is not there is to be pulled first", p.stdout + p.stderr)
+        for text in ("[[", '[{"RepoTags": [1, null]}]'):
+            c.write("images.json", text)
+            p = c.run(*c.both, "--images", f"{c.dir}/images.json", "--apply")
+            t.ok(p.returncode == 1 and ("images.json:1: this is not JSON; give what docker image inspect prints" in p.stderr or "pull coder" in p.stdout), f"--images {text}: refused, or of no use", p.stdout + p.stderr)
+        os.unlink(f"{c.dir}/images.json")
         for args, env, word in (((), "COMPOSE_FILE=a.yml", "with -f"), (c.both, "COMPOSE_ENV_FILES=a.env", "with --env-file")):
             p = c.client.run(*args, "--apply", cwd=c.dir, env=[env])
             t.ok(p.returncode == 2 and word in p.stderr, f"{env} in the environment: Compose would read other files than the import", p.stderr)
         t.is_(c.files(), before, "nothing was changed by any of these")
         t.is_([k for k, v in KEYS.items() if oracle.can_bytes(v, c.said.encode(), k)], [], "nor a key printed")
+
+
+def env_files(t):
+    """An env_file with a variable in its name; and a stack that Compose cannot show without its variables, since a file that it includes has one."""
+    with Case() as c:
+        bare = json.loads(open(f"{c.client.folder}/bare").read())
+        bare["services"]["coder"]["env_file"].append({"path": f"{c.dir}/${{STAGE:-dev}}.env", "required": False})
+        c.client.say("bare", json.dumps(bare))
+        p = c.apply()
+        t.ok(p.returncode == 0 and f"coder: its env_file {c.dir}/${{STAGE:-dev}}.env is not rewritten" in p.stdout and f'path: "{c.dir}/${{STAGE:-dev}}.env"' in c.read(WROTE[2]),
+             "its name stays as it is written, and it is listed", p.stdout + p.stderr)
+        c.rollback()
+        os.unlink(f"{c.client.folder}/bare")
+        p = c.apply()
+        t.ok(p.returncode == 0 and "docker-compose.yml:4: this env_file is not rewritten" in p.stdout and "env_file" not in c.read(WROTE[2]), "each env_file is listed where none is known", p.stdout + p.stderr)
 
 
 def killed(t):
@@ -461,6 +481,7 @@ def main(t):
     half_failed(t)
     twice(t)
     refused(t)
+    env_files(t)
     killed(t)
     again(t)
     two_keys(t)
