@@ -7,6 +7,10 @@
 
 #include "common/sys.h"
 
+/* Names that nobody's own backup has: what is found there is what a kill left. */
+#define NEW ".sidekey.new"
+#define OLD ".sidekey.old"
+
 static enum cli_exit
 beside(const char *path, const char *ending, char ret_path[PATH_MAX])
 {
@@ -21,11 +25,11 @@ place_write(struct place *p, struct span text)
 {
 	char path[PATH_MAX];
 	AUTO(sys_closep) int fd = -1;
-	enum cli_exit x = beside(p->path, ".new", path);
+	enum cli_exit x = beside(p->path, NEW, path);
 
 	if (x != CLI_OK)
 		return x;
-	(void)sys_unlink(path); /* what a crash left */
+	(void)sys_unlink(path);
 	fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, p->mode);
 	if (fd < 0)
 		return cli_fail(errno == EACCES ? CLI_DENIED : CLI_FAILED, "cannot write %s: %s",
@@ -42,7 +46,7 @@ static enum cli_exit
 set_aside(struct place *p)
 {
 	char old[PATH_MAX];
-	enum cli_exit x = beside(p->path, ".old", old);
+	enum cli_exit x = beside(p->path, OLD, old);
 
 	if (x != CLI_OK || access(p->path, F_OK) != 0)
 		return x;
@@ -56,7 +60,7 @@ enum cli_exit
 place_file(struct place *p)
 {
 	char from[PATH_MAX];
-	enum cli_exit x = beside(p->path, ".new", from);
+	enum cli_exit x = beside(p->path, NEW, from);
 
 	if (x != CLI_OK)
 		return x;
@@ -72,6 +76,15 @@ place_file(struct place *p)
 	return CLI_OK;
 }
 
+void
+place_recover(const char *path)
+{
+	char old[PATH_MAX];
+
+	if (access(path, F_OK) != 0 && beside(path, OLD, old) == CLI_OK)
+		(void)sys_rename(old, path);
+}
+
 enum cli_exit
 place_remove(struct place *p)
 {
@@ -83,20 +96,24 @@ place_undo(const struct place *p)
 {
 	char other[PATH_MAX];
 
-	if (p->stage == PLACE_WRITTEN && beside(p->path, ".new", other) == CLI_OK)
+	if (p->stage == PLACE_WRITTEN && beside(p->path, NEW, other) == CLI_OK)
 		(void)sys_unlink(other);
 	if (p->stage == PLACE_DONE && !p->backed_up && sys_unlink(p->path) != 0)
 		return false;
 	if (!p->backed_up)
 		return true;
-	return beside(p->path, ".old", other) == CLI_OK && sys_rename(other, p->path) == 0;
+	return beside(p->path, OLD, other) == CLI_OK && sys_rename(other, p->path) == 0;
 }
 
 void
 place_keep(const struct place *p)
 {
-	char old[PATH_MAX];
+	char other[PATH_MAX];
 
-	if (p->backed_up && beside(p->path, ".old", old) == CLI_OK)
-		(void)sys_unlink(old);
+	if (p->path[0] == '\0')
+		return;
+	if (beside(p->path, OLD, other) == CLI_OK)
+		(void)sys_unlink(other);
+	if (beside(p->path, NEW, other) == CLI_OK)
+		(void)sys_unlink(other);
 }

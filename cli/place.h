@@ -1,6 +1,6 @@
 /*
  * place - one file that gets its name only when all is well, and gives it back when it is not.
- * Process: cli.   Owns: PATH.new and PATH.old while it is under way.
+ * Process: cli.   Owns: PATH.sidekey.new and PATH.sidekey.old while it is under way.
  * Secrets: may be in the text, which is the caller's.   Limits: none of its own.
  * Failure: an exit code with the message on stderr; then place_undo().
  */
@@ -30,6 +30,8 @@ enum cli_exit place_file(struct place *p) NODISCARD; /* after place_write() */
 /* Sets what is there aside, and puts nothing in its place. */
 enum cli_exit place_remove(struct place *p) NODISCARD;
 bool place_undo(const struct place *p); /* false: it could not */
-void place_keep(const struct place *p); /* the old one goes */
+void place_keep(const struct place *p); /* the old one goes, and what a kill left */
+/* Where nothing is: what was there goes back, if a kill left it set aside. */
+void place_recover(const char *path);
 
 #endif

@@ -50,6 +50,8 @@ find_env(const char *env, char ret_path[PATH_MAX], bool *ret_there)
 {
 	struct stat st;
 
+	if (lstat(env, &st) != 0)
+		place_recover(env);
 	*ret_there = realpath(env, ret_path) != NULL;
 	if (*ret_there)
 		return CLI_OK;

@@ -161,11 +161,11 @@ def twice(t):
         p = c.apply()
         t.ok(p.returncode == 1 and "exists already with another value" in p.stderr, "a key that was rotated since is not set back", p.stderr)
         before = c.files()
-        os.makedirs(f"{c.dir}/{WROTE[2]}.old/x")
+        os.makedirs(f"{c.dir}/{WROTE[2]}.sidekey.old/x")
         c.write("docker-compose.yml", "# the same, and a comment\n", "a")
         c.client.outcome("cat model-1")
         p = c.apply("--force")
-        shutil.rmtree(f"{c.dir}/{WROTE[2]}.old")
+        shutil.rmtree(f"{c.dir}/{WROTE[2]}.sidekey.old")
         c.write("docker-compose.yml", FILES["docker-compose.yml"])
         c.own()
         t.ok(p.returncode == 1 and "taken back" in p.stderr and c.files() == before, "a second import that fails leaves what the first one wrote", p.stderr)
@@ -447,6 +447,27 @@ def way_back_with_env(t):
         t.ok(p.returncode != 0 and c.files() == before, "a broker that does not answer refuses a rollback; nothing is changed", p.stderr)
 
 
+def way_back_killed(t):
+    """A rollback that was killed leaves the .env set aside, or the old one beside it; what somebody keeps beside it under a name like that is his own."""
+    with Case() as c:
+        c.write(".env.old", "mine\n")
+        c.write(".env.new", "mine too\n")
+        for before in (None, FILES[".env"]):
+            t.is_(c.apply().returncode, 0, "imported")
+            os.rename(f"{c.dir}/.env", f"{c.dir}/.env.sidekey.old")
+            c.write(".env.sidekey.new", "half of ")
+            if before:
+                c.write(".env", before)
+            c.own()
+            t.is_((c.rollback().returncode, c.read(".env")), (0, FILES[".env"]), f"killed {'behind' if before else 'before'} the new one had its name: rolled back, the .env is whole")
+            t.is_([n for n in os.listdir(c.dir) if "sidekey" in n], [], "and no old one, with keys, lies about")
+        c.b.cli("secret", "rotate", "anthropic-api-key", stdin=NEW)
+        t.is_(c.apply("--force").returncode, 0, "imported over what was rotated")
+        c.b.cli("secret", "rotate", "anthropic-api-key", stdin=NEW)
+        t.is_((c.rollback().returncode, NEW in c.read(".env"), c.read(".env.old"), c.read(".env.new")), (0, True, "mine\n", "mine too\n"), "a new .env is written, and who had copies beside it has them still")
+        t.is_([n for n in os.listdir(c.dir) if "sidekey" in n], [], "nothing else is")
+
+
 def way_back_through_link(t):
     """The .env is a symbolic link, as where it lies with other secrets of the host."""
     with Case() as c:
@@ -491,6 +512,7 @@ def main(t):
     moved(t)
     way_back(t)
     way_back_with_env(t)
+    way_back_killed(t)
     way_back_through_link(t)
 
 
