@@ -287,6 +287,7 @@ WALLS = [
     ('torture: a request that there is no memory for is called bad', 'broker/api/request.c', 'if (memory_short) {', 'if (0) {', 'torture/torture_admin'),
     ('torture: an enrollment used up, and its answer not made again', 'broker/api/edge/routes.c', 'request_begin();\n\tanswer_issued', 'request_begin();\n\t(void)answer_issued; if (0) answer_issued',
      'torture/torture_edge'),
+    ('torture: nothing is kept for an answer', 'broker/api/edge/routes.c', 'buf_wipe(&reserve);\n', '\n', 'torture/torture_edge'),
     ('torture: a question that its answer finds no memory behind', 'broker/ipc/call.c', 'e = buf_reserve(&ret->body, ret->body.max);', ';', 'torture/torture_edge'),
     ('torture: a link given up for want of memory', 'broker/api/asker.c', ' || e == ERR_NOMEM)', ')', 'torture/torture_edge'),
     ('torture: a ticket stays on the heap', 'broker/api/server.c', '#define MEMORY_MAX 36864', '#define MEMORY_MAX 32768', 'torture/torture_edge'),

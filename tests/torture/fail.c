@@ -34,18 +34,20 @@ void REAL(free)(void *);
 
 static struct {
 	enum torture_kind kind;
-	unsigned long nth, counted[TORTURE_KINDS], failures;
-	bool armed, onwards;
+	unsigned long nth, counted[TORTURE_KINDS], failures[TORTURE_KINDS];
+	enum torture_mode mode;
+	long full_bytes; /* there are no more */
+	bool armed;
 	void *frames[FRAMES_MAX];
 	int frame_count;
 } plan;
 
-static long live_blocks;
+static long live_blocks, live_bytes;
 static const char *canary;
 static size_t canary_len;
 
 void
-torture_arm(enum torture_kind kind, unsigned long nth, bool onwards)
+torture_arm(enum torture_kind kind, unsigned long nth, enum torture_mode mode)
 {
 	void *warm[2];
 
@@ -53,7 +55,7 @@ torture_arm(enum torture_kind kind, unsigned long nth, bool onwards)
 	memset(&plan, 0, sizeof plan);
 	plan.kind = kind;
 	plan.nth = nth;
-	plan.onwards = onwards;
+	plan.mode = mode;
 	plan.armed = true;
 }
 
@@ -72,7 +74,7 @@ torture_resume(void)
 void
 torture_relent(void)
 {
-	if (plan.onwards)
+	if (plan.mode == TORTURE_ONWARDS)
 		plan.kind = TORTURE_NONE;
 }
 
@@ -85,7 +87,13 @@ torture_counted(enum torture_kind kind)
 unsigned long
 torture_failures(enum torture_kind kind)
 {
-	return kind == plan.kind ? plan.failures : 0;
+	return plan.failures[kind];
+}
+
+bool
+torture_was_full(void)
+{
+	return plan.mode == TORTURE_FULL;
 }
 
 void
@@ -107,18 +115,29 @@ torture_watch_canary(const char *text)
 	canary_len = text == NULL ? 0 : strlen(text);
 }
 
-/* Whether this one is to fail. */
 static bool
-fails(enum torture_kind kind)
+is_due(unsigned long n, long more)
+{
+	if (plan.mode == TORTURE_ONCE)
+		return n == plan.nth;
+	if (plan.mode == TORTURE_FULL && n == plan.nth)
+		plan.full_bytes = live_bytes;
+	return n >= plan.nth &&
+	       (plan.mode == TORTURE_ONWARDS || live_bytes + more > plan.full_bytes);
+}
+
+/* Whether this one is to fail; more: bytes than there are. */
+static bool
+fails(enum torture_kind kind, long more)
 {
 	unsigned long n;
 
 	if (!plan.armed)
 		return false;
 	n = ++plan.counted[kind];
-	if (kind != plan.kind || (plan.onwards ? n < plan.nth : n != plan.nth))
+	if (kind != plan.kind || !is_due(n, more))
 		return false;
-	if (plan.failures++ == 0) {
+	if (plan.failures[kind]++ == 0) {
 		plan.armed = false; /* backtrace() allocates */
 		plan.frame_count = backtrace(plan.frames, FRAMES_MAX);
 		plan.armed = true;
@@ -127,9 +146,9 @@ fails(enum torture_kind kind)
 }
 
 static bool
-no_memory(void)
+no_memory(long more)
 {
-	if (!fails(TORTURE_ALLOCATION))
+	if (!fails(TORTURE_ALLOCATION, more))
 		return false;
 	errno = ENOMEM;
 	return true;
@@ -139,25 +158,26 @@ static void *
 block(void *p)
 {
 	live_blocks += p != NULL;
+	live_bytes += (long)malloc_usable_size(p);
 	return p;
 }
 
 void *
 malloc(size_t size)
 {
-	return no_memory() ? NULL : block(REAL(malloc)(size));
+	return no_memory((long)size) ? NULL : block(REAL(malloc)(size));
 }
 
 void *
 calloc(size_t count, size_t size)
 {
-	return no_memory() ? NULL : block(REAL(calloc)(count, size));
+	return no_memory((long)(count * size)) ? NULL : block(REAL(calloc)(count, size));
 }
 
 void *
 memalign(size_t alignment, size_t size)
 {
-	return no_memory() ? NULL : block(REAL(memalign)(alignment, size));
+	return no_memory((long)size) ? NULL : block(REAL(memalign)(alignment, size));
 }
 
 void *
@@ -191,6 +211,7 @@ free(void *p)
 
 	look_for_canary(p);
 	live_blocks -= p != NULL;
+	live_bytes -= (long)malloc_usable_size(p);
 	REAL(free)(p);
 	errno = saved;
 }
@@ -199,15 +220,19 @@ void *
 realloc(void *p, size_t size)
 {
 	void *moved;
+	long was;
 
 	if (size == 0 || p == NULL) {
 		free(p);
 		return malloc(size);
 	}
-	if (no_memory())
+	was = (long)malloc_usable_size(p);
+	if (no_memory((long)size - was))
 		return NULL;
 	look_for_canary(p); /* it may move, and then leaves the old block behind */
 	moved = REAL(realloc)(p, size);
+	if (moved != NULL)
+		live_bytes += (long)malloc_usable_size(moved) - was;
 	return moved;
 }
 
@@ -218,7 +243,7 @@ enum err __wrap_secret_new(size_t len, struct secret **ret_s);
 enum err
 __wrap_secret_new(size_t len, struct secret **ret_s)
 {
-	return fails(TORTURE_ALLOCATION) ? ERR_NOMEM : __real_secret_new(len, ret_s);
+	return fails(TORTURE_ALLOCATION, 0) ? ERR_NOMEM : __real_secret_new(len, ret_s);
 }
 
 /* CALL(name, result, error, (parameters), syscall arguments) */
@@ -226,7 +251,7 @@ __wrap_secret_new(size_t len, struct secret **ret_s)
 	type torture_##name parameters __asm__(#name);                                             \
 	type torture_##name parameters                                                             \
 	{                                                                                          \
-		if (fails(TORTURE_CALL)) {                                                         \
+		if (fails(TORTURE_CALL, 0)) {                                                      \
 			errno = error;                                                             \
 			return -1;                                                                 \
 		}                                                                                  \
@@ -269,7 +294,7 @@ int torture_epoll_ctl(int fd, int op, int target, struct epoll_event *ev) __asm_
 int
 torture_epoll_ctl(int fd, int op, int target, struct epoll_event *ev)
 {
-	if (op != EPOLL_CTL_DEL && fails(TORTURE_CALL)) {
+	if (op != EPOLL_CTL_DEL && fails(TORTURE_CALL, 0)) {
 		errno = ENOMEM;
 		return -1;
 	}
@@ -280,7 +305,7 @@ torture_epoll_ctl(int fd, int op, int target, struct epoll_event *ev)
 static int
 open_at(int dir_fd, const char *path, int flags, mode_t mode)
 {
-	if (fails(TORTURE_CALL)) {
+	if (fails(TORTURE_CALL, 0)) {
 		errno = EMFILE;
 		return -1;
 	}

@@ -30,5 +30,5 @@ arm(void)
 	(void)fclose(f);
 	if (unlink(path) == 0 && (text[0] == 'a' || text[0] == 'c'))
 		torture_arm(text[0] == 'a' ? TORTURE_ALLOCATION : TORTURE_CALL,
-		    strtoul(text + 1, NULL, 10), false);
+		    strtoul(text + 1, NULL, 10), TORTURE_ONCE);
 }

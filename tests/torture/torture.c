@@ -18,12 +18,11 @@
 #define FDS_MAX 64
 #define WHY_SIZE 512
 #define REPORTS_MAX 8 /* of one path; more are counted */
-#define MODES 4	      /* each kind once, and onwards */
 
 /* One run: this path with this failure. */
 struct turn {
 	enum torture_kind kind;
-	bool onwards;
+	enum torture_mode mode;
 	unsigned long nth;
 };
 
@@ -38,7 +37,7 @@ static struct board {
 
 static const struct torture_path *path;
 static bool alone; /* under a debugger */
-static bool may_end;
+static bool may_end, may_be_full;
 
 void
 torture_wrong(const char *fmt, ...)
@@ -60,6 +59,12 @@ void
 torture_may_end(void)
 {
 	may_end = true;
+}
+
+void
+torture_may_be_full(void)
+{
+	may_be_full = true;
 }
 
 void
@@ -127,7 +132,7 @@ run_once(const struct turn *t)
 
 	path->set_up();
 	torture_watch_canary(path->canary);
-	torture_arm(t->kind, t->nth, t->onwards);
+	torture_arm(t->kind, t->nth, t->mode);
 	e = path->run();
 	torture_disarm();
 	if (e == ERR_OK && torture_failures(t->kind) > 0 && t->kind == TORTURE_NONE)
@@ -191,6 +196,12 @@ has_more(const struct turn *t, unsigned long step)
 	return t->nth + step <= count || (board->met && t->nth < 2 * count);
 }
 
+static enum torture_mode
+last_mode(enum torture_kind kind)
+{
+	return kind == TORTURE_ALLOCATION && may_be_full ? TORTURE_FULL : TORTURE_ONWARDS;
+}
+
 /* The turns behind what the board says is done: a process that died is followed by another. */
 static bool
 next_turn(struct turn *t, unsigned long step)
@@ -200,11 +211,11 @@ next_turn(struct turn *t, unsigned long step)
 		return true;
 	}
 	do {
-		if (t->kind == TORTURE_NONE || t->onwards) {
+		if (t->kind == TORTURE_NONE || t->mode == last_mode(t->kind)) {
 			t->kind++;
-			t->onwards = false;
+			t->mode = TORTURE_ONCE;
 		} else {
-			t->onwards = true;
+			t->mode++;
 		}
 	} while (t->kind < TORTURE_KINDS && board->counts[t->kind] == 0);
 	t->nth = 1;
@@ -247,10 +258,10 @@ mode_name(const struct turn *t)
 static void
 report(int status)
 {
+	static const char *const more[] = { "", " and all behind it", " for memory is full" };
 	const struct turn *t = &board->at;
 
-	ok(false, "%s: %s %lu%s fails: %s", path->name, mode_name(t), t->nth,
-	    t->onwards ? " and all behind it" : "",
+	ok(false, "%s: %s %lu%s fails: %s", path->name, mode_name(t), t->nth, more[t->mode],
 	    board->why[0] != '\0'				 ? board->why
 	    : WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "hangs"
 	    : WIFSIGNALED(status)				 ? strsignal(WTERMSIG(status))
@@ -300,15 +311,16 @@ torture(const struct torture_path *p, void (*first)(void), unsigned long runs_ma
 	    board->failed_runs, board->tolerated, board->ended);
 }
 
-/* PROGRAM PATH allocation|call N[+] */
+/* PROGRAM PATH allocation|call N[+|=] */
 static int
 one_alone(const struct torture_path *paths, size_t count, void (*first)(void), char **argv)
 {
 	const struct turn none = { .kind = TORTURE_NONE };
+	char *mark;
 	struct turn t = { .kind = argv[2][0] == 'a' ? TORTURE_ALLOCATION : TORTURE_CALL,
-		.nth = strtoul(argv[3], NULL, 10),
-		.onwards = strchr(argv[3], '+') != NULL };
+		.nth = strtoul(argv[3], &mark, 10) };
 
+	t.mode = *mark == '+' ? TORTURE_ONWARDS : *mark == '=' ? TORTURE_FULL : TORTURE_ONCE;
 	alone = true;
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(paths[i].name, argv[1]) == 0)

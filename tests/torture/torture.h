@@ -1,6 +1,6 @@
 /*
  * torture - fails the Nth allocation, and the Nth system call, of a path: for each N, once and from
- *   there on.
+ *   there on; or memory is full from the Nth allocation on, and what is freed can be had again.
  * Process: tests.   Owns: malloc() and the system calls of the whole program, libraries included.
  * Secrets: a path names its canary; a block that is freed with it, or memory that holds it behind
  *   the path, is a failure.
@@ -38,6 +38,9 @@ int torture_main(
  * left. */
 void torture_may_end(void);
 
+/* Memory is full, too. */
+void torture_may_be_full(void);
+
 /* Ends the process of this path: what it did is wrong. */
 void torture_wrong(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
 
@@ -50,12 +53,17 @@ void torture_relent(void);
 
 /* How many of that kind failed in this run. */
 unsigned long torture_failures(enum torture_kind kind);
+/* Whether they did because memory was full. */
+bool torture_was_full(void);
 
 /* The rest is between torture.c and fail.c. */
 
-/* From now on the nth of that kind fails, and those behind it if onwards is set. TORTURE_NONE: they
- * are only counted. */
-void torture_arm(enum torture_kind kind, unsigned long nth, bool onwards);
+enum torture_mode { TORTURE_ONCE = 0, TORTURE_ONWARDS, TORTURE_FULL, TORTURE_MODES };
+
+/* From now on the nth of that kind fails, and those behind it with TORTURE_ONWARDS; TORTURE_FULL:
+ * no allocation from the nth on gets more than was freed since. TORTURE_NONE: they are only
+ * counted. */
+void torture_arm(enum torture_kind kind, unsigned long nth, enum torture_mode mode);
 unsigned long torture_counted(enum torture_kind kind);
 /* Where the failure was, for a person. */
 void torture_show_failure(void);

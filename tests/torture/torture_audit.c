@@ -195,7 +195,7 @@ set_up_failing(void)
 
 	set_up();
 	must(add(at, "/pending") == ERR_OK);
-	torture_arm(TORTURE_CALL, 1, true);
+	torture_arm(TORTURE_CALL, 1, TORTURE_ONWARDS);
 	must(audit_sync(at->audit, at->now_s) == ERR_IO);
 	torture_disarm();
 }
