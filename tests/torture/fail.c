@@ -154,11 +154,18 @@ no_memory(long more)
 	return true;
 }
 
+/* For memory that is full; no other asks so early that a sanitizer has not begun. */
+static long
+size_of(void *p)
+{
+	return plan.mode == TORTURE_FULL ? (long)malloc_usable_size(p) : 0;
+}
+
 static void *
 block(void *p)
 {
 	live_blocks += p != NULL;
-	live_bytes += (long)malloc_usable_size(p);
+	live_bytes += size_of(p);
 	return p;
 }
 
@@ -211,7 +218,7 @@ free(void *p)
 
 	look_for_canary(p);
 	live_blocks -= p != NULL;
-	live_bytes -= (long)malloc_usable_size(p);
+	live_bytes -= size_of(p);
 	REAL(free)(p);
 	errno = saved;
 }
@@ -226,13 +233,13 @@ realloc(void *p, size_t size)
 		free(p);
 		return malloc(size);
 	}
-	was = (long)malloc_usable_size(p);
+	was = size_of(p);
 	if (no_memory((long)size - was))
 		return NULL;
 	look_for_canary(p); /* it may move, and then leaves the old block behind */
 	moved = REAL(realloc)(p, size);
 	if (moved != NULL)
-		live_bytes += (long)malloc_usable_size(moved) - was;
+		live_bytes += size_of(moved) - was;
 	return moved;
 }
 
