@@ -150,6 +150,8 @@ struct import_upstream *import_upstream(struct import *im, const char *name); /*
 /* ".env:3", "the service coder" */
 void import_where(
     const struct import *im, const struct import_item *it, char dst[IMPORT_WHERE_SIZE]);
+/* Can the upstream's key be bound to this address? */
+bool import_binds(const struct import *im, const char *upstream, const struct import_item *it);
 /* Is it the address that the upstream has by itself? */
 bool import_is_usual(const struct import *im, const char *upstream, struct span address);
 struct span import_value(const struct import *im, const struct import_item *it);

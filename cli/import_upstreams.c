@@ -39,6 +39,14 @@ address_tail(const struct import *im, const char *upstream)
 	return "";
 }
 
+static size_t
+without_slashes(struct span s)
+{
+	while (s.len > 0 && s.p[s.len - 1] == '/')
+		s.len--;
+	return s.len;
+}
+
 bool
 import_is_usual(const struct import *im, const char *upstream, struct span address)
 {
@@ -47,8 +55,7 @@ import_is_usual(const struct import *im, const char *upstream, struct span addre
 
 	if (u == NULL)
 		return false;
-	while (address.len > 0 && address.p[address.len - 1] == '/')
-		address.len--;
+	address.len = without_slashes(address);
 	(void)snprintf(usual, sizeof(usual), "https://%s%s%s", u->host, u->base_path,
 	    address_tail(im, upstream));
 	return span_eq_str(address, usual);
@@ -64,31 +71,37 @@ is_plain_url(struct span s)
 	return span_starts(s, "https://");
 }
 
+bool
+import_binds(const struct import *im, const char *upstream, const struct import_item *it)
+{
+	struct span value = import_value(im, it);
+	const char *tail = address_tail(im, upstream);
+	size_t len = without_slashes(value), tail_len = strlen(tail);
+
+	return !it->entry->refers && is_plain_url(value) && len < sizeof(im->upstreams[0].url) &&
+	       len >= tail_len && span_eq_str(span_of(value.p + len - tail_len, tail_len), tail);
+}
+
 /* The address in the .env, as an upstream's url, into u->url; "" if it is the usual one. */
 static enum cli_exit
 take_address(struct import *im, struct import_upstream *u, const struct import_item *it)
 {
 	struct span value = import_value(im, it), name = it->entry->name;
 	const char *tail = address_tail(im, u->name);
-	size_t len = value.len, tail_len = strlen(tail);
 	char where[IMPORT_WHERE_SIZE];
 
 	import_where(im, it, where);
-	while (len > 0 && value.p[len - 1] == '/')
-		len--;
-	if (it->entry->refers || !is_plain_url(value) || len >= sizeof(u->url) || len < tail_len ||
-	    !span_eq_str(span_of(value.p + len - tail_len, tail_len), tail))
+	if (!import_binds(im, u->name, it))
 		return cli_fail(CLI_FAILED,
 		    "%s: %.*s is not an https address%s%s, so the key of %s cannot be bound to "
 		    "it; write "
 		    "upstreams/%s.yaml first (sidekey-policy(5)), or only store the key with "
 		    "--take",
 		    where, (int)name.len, (const char *)name.p,
-		    tail_len > 0 ? " that ends in " : "", tail, u->name, u->name);
-	len -= tail_len;
-	(void)span_copy_str(span_of(value.p, len), u->url, sizeof(u->url));
-	if (import_is_usual(im, u->name, value))
-		u->url[0] = '\0';
+		    tail[0] != '\0' ? " that ends in " : "", tail, u->name, u->name);
+	if (!import_is_usual(im, u->name, value))
+		(void)span_copy_str(span_of(value.p, without_slashes(value) - strlen(tail)), u->url,
+		    sizeof(u->url));
 	return CLI_OK;
 }
 

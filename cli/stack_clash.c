@@ -79,6 +79,37 @@ is_told_where(const struct stack *s, const char *upstream)
 		   !span_starts(buf_span(&text), "# Written by `sidekey import"));
 }
 
+/* Not https, as a proxy's inside the stack is; or it has no usual one, and no service says it. */
+static bool
+has_no_place(const struct stack *s, const struct stack_service *v, const char *upstream,
+    char why[STACK_WHY_SIZE])
+{
+	const struct import_item *here = own_address(s, v, upstream);
+	struct span name = here != NULL ? here->entry->name : SPAN_NONE;
+	bool known =
+	    has_usual(s, upstream) || rules_upstream(s->im.current, span_str(upstream)) != NULL;
+
+	if (is_told_where(s, upstream) || (here != NULL && import_binds(&s->im, upstream, here)))
+		return false;
+	for (uint32_t i = 0; i < s->im.env.count && here == NULL; i++) {
+		const char *of = recognise_address(s->im.items[i].entry->name);
+
+		known = known || (of != NULL && strcmp(of, upstream) == 0);
+	}
+	if (here == NULL && known)
+		return false;
+	if (here == NULL)
+		(void)snprintf(why, STACK_WHY_SIZE,
+		    "no service says where its %.40s is; write upstreams/%.40s.yaml", upstream,
+		    upstream);
+	else
+		(void)snprintf(why, STACK_WHY_SIZE,
+		    "its %.*s is no https address of %.40s that a key can be bound to; write "
+		    "upstreams/%.40s.yaml",
+		    (int)(name.len < 40 ? name.len : 40), (const char *)name.p, upstream, upstream);
+	return true;
+}
+
 static bool
 differs_in_place(const struct stack *s, const struct stack_service *v, const char *upstream,
     char why[STACK_WHY_SIZE])
@@ -156,7 +187,8 @@ stack_clashes(const struct stack *s, const struct stack_service *v, char ret_why
 		const char *upstream = s->im.items[i].upstream;
 
 		if (s->im.items[i].fate == IMPORT_TAKEN && uses(s, v, upstream) &&
-		    (differs_in_place(s, v, upstream, ret_why) ||
+		    (has_no_place(s, v, upstream, ret_why) ||
+			differs_in_place(s, v, upstream, ret_why) ||
 			differs_in_value(s, v, upstream, ret_why)))
 			return true;
 	}

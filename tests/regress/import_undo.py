@@ -348,6 +348,9 @@ CLASHES = {
     "an address of who has no key": (HERE, KEY, "", None),
     "another address under a name that the upstream does not know": ({**KEY, "OPENAI_API_BASE": "https://a.example/v1"}, {**KEY, "OPENAI_API_BASE": "https://b.example/v1"}, "(OPENAI_API_BASE)", "https://a.example"),
     "no address where there is no usual one": ({**AZURE}, {**AZURE, "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com"}, "", "https://x.openai.azure.com"),
+    "an address that is not https, as a proxy's of the stack": ({"ANTHROPIC_API_KEY": KEYS["ANTHROPIC_API_KEY"]}, {**KEY, "OPENAI_BASE_URL": "http://litellm:4000/v1"}, "its OPENAI_BASE_URL is no https address of openai", None),
+    "one beside the usual address": (KEY, {**KEY, "OPENAI_BASE_URL": "http://litellm:4000/v1"}, "its OPENAI_BASE_URL is no https address of openai", None),
+    "no address at all": (KEY, AZURE, "no service says where its azure-openai is; write upstreams/azure-openai.yaml", None),
     "a second key, and the first under another name": (KEY, {**SECOND, "COPY": KEY["OPENAI_API_KEY"]}, "its OPENAI_API_KEY would be replaced by the key of openai", None),
     "another's name of the key for something else": ({**KEY, "MODE": KEY["OPENAI_API_KEY"]}, {**KEY, "MODE": "fast"}, "its MODE would be replaced by the key of openai", None),
 }
