@@ -94,6 +94,12 @@ enum cli_exit stack_find_scripts(struct stack *s) NODISCARD;	 /* notes */
 enum cli_exit stack_find_rest(struct stack *s) NODISCARD;	 /* notes */
 
 /* What the parts share. */
+/* Has it a key of this upstream, or of any (NULL), that is taken? */
+bool stack_uses(const struct stack *s, const struct stack_service *v, const char *upstream);
+/* Its env_file as it is written, as a list; NULL: none, or not known. */
+const json_t *stack_env_files(const struct stack *s, const struct stack_service *v);
+const char *stack_env_file(const json_t *row);		    /* the path */
+bool stack_is_env(const struct stack *s, const char *path); /* is it the .env itself? */
 enum cli_exit stack_note(struct stack *s, enum stack_note kind, const char *fmt, ...) PRINTF(3, 4);
 struct stack_service *stack_service(struct stack *s, const char *name); /* NULL: none */
 /* The item for a variable of a service; NULL: it has no value. */
@@ -130,6 +136,7 @@ bool stack_docker_uid(const struct stack *s, const char *image, const char *user
 void stack_image_name(const struct stack *s, const char *name, const json_t *def, char dst[512]);
 
 /* stack_command.c: what a container runs. */
+const char *stack_base_name(const char *path); /* behind the last slash */
 struct stack_command {
 	json_t *entrypoint, *command; /* lists; owned */
 	char init[16];

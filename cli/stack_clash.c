@@ -28,22 +28,6 @@ own_address(const struct stack *s, const struct stack_service *v, const char *up
 	return NULL;
 }
 
-static bool
-uses(const struct stack *s, const struct stack_service *v, const char *upstream)
-{
-	const json_t *env = json_object_get(v->def, "environment"), *value;
-	const char *name;
-
-	json_object_foreach((json_t *)(uintptr_t)env, name, value)
-	{
-		const struct import_item *it = stack_item(s, name, value);
-
-		if (it != NULL && it->fate == IMPORT_TAKEN && strcmp(it->upstream, upstream) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Not azure-openai: its place is its user's own. */
 static bool
 has_usual(const struct stack *s, const char *upstream)
@@ -58,7 +42,7 @@ decider(const struct stack *s, const char *upstream)
 	for (uint32_t i = 0; i < s->service_count; i++) {
 		const struct stack_service *v = &s->services[i];
 
-		if (v->fate == STACK_CONVERTED && uses(s, v, upstream) &&
+		if (v->fate == STACK_CONVERTED && stack_uses(s, v, upstream) &&
 		    (has_usual(s, upstream) || own_address(s, v, upstream) != NULL))
 			return v;
 	}
@@ -186,7 +170,7 @@ stack_clashes(const struct stack *s, const struct stack_service *v, char ret_why
 	for (uint32_t i = 0; i < s->im.env.count; i++) {
 		const char *upstream = s->im.items[i].upstream;
 
-		if (s->im.items[i].fate == IMPORT_TAKEN && uses(s, v, upstream) &&
+		if (s->im.items[i].fate == IMPORT_TAKEN && stack_uses(s, v, upstream) &&
 		    (has_no_place(s, v, upstream, ret_why) ||
 			differs_in_place(s, v, upstream, ret_why) ||
 			differs_in_value(s, v, upstream, ret_why)))

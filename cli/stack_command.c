@@ -10,8 +10,8 @@
 static const char *const with_word[] = { "-p", "-e", "-r", "--rewrite" };
 static const char *const inits[] = { "tini", "tini-static", "dumb-init", "catatonit" };
 
-static const char *
-base_name(const char *path)
+const char *
+stack_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -35,7 +35,7 @@ behind_init(const json_t *words)
 	const char *word = json_string_value(json_array_get(words, 0));
 	size_t i = 1, count = json_array_size(words);
 
-	if (word == NULL || !is_one_of(base_name(word), inits, COUNT(inits)))
+	if (word == NULL || !is_one_of(stack_base_name(word), inits, COUNT(inits)))
 		return 0;
 	while (i < count) {
 		word = json_string_value(json_array_get(words, i));
@@ -67,11 +67,12 @@ drop_init(struct stack_command *k)
 
 	/* ENTRYPOINT ["tini", "--"] with the program in CMD */
 	if (n == 0 && words == k->entrypoint && word != NULL &&
-	    is_one_of(base_name(word), inits, COUNT(inits)) && json_array_size(k->command) > 0)
+	    is_one_of(stack_base_name(word), inits, COUNT(inits)) &&
+	    json_array_size(k->command) > 0)
 		n = json_array_size(words);
 	if (n == 0)
 		return;
-	(void)snprintf(k->init, sizeof(k->init), "%s", base_name(word));
+	(void)snprintf(k->init, sizeof(k->init), "%s", stack_base_name(word));
 	drop_words(words, n);
 }
 

@@ -19,8 +19,8 @@ leave(struct stack_service *v, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool
-uses_key(const struct stack *s, const struct stack_service *v)
+bool
+stack_uses(const struct stack *s, const struct stack_service *v, const char *upstream)
 {
 	const json_t *env = json_object_get(v->def, "environment"), *value;
 	const char *name;
@@ -29,7 +29,8 @@ uses_key(const struct stack *s, const struct stack_service *v)
 	{
 		const struct import_item *it = stack_item(s, name, value);
 
-		if (it != NULL && it->fate == IMPORT_TAKEN)
+		if (it != NULL && it->fate == IMPORT_TAKEN &&
+		    (upstream == NULL || strcmp(it->upstream, upstream) == 0))
 			return true;
 	}
 	return false;
@@ -93,7 +94,7 @@ judge(struct stack *s, struct stack_service *v)
 	AUTO(stack_command_wipe) struct stack_command command = { 0 };
 	char user[64], image[512], why[STACK_WHY_SIZE];
 
-	if (!uses_key(s, v))
+	if (!stack_uses(s, v, NULL))
 		return;
 	stack_image_name(s, v->name, v->def, image);
 	if (strlen(v->name) > NAME_LEN_MAX || name_workload_check(span_str(v->name)) != ERR_OK)
@@ -177,25 +178,6 @@ stack_judge(struct stack *s)
 	return CLI_OK;
 }
 
-/* Policies name what the service has a key for. */
-static void
-note_uses(struct stack *s, const struct stack_service *v)
-{
-	const json_t *env = json_object_get(v->def, "environment"), *value;
-	const char *name;
-
-	json_object_foreach((json_t *)(uintptr_t)env, name, value)
-	{
-		const struct import_item *it = stack_item(s, name, value);
-
-		if (it == NULL || it->fate != IMPORT_TAKEN)
-			continue;
-		for (uint32_t i = 0; i < s->im.upstream_count; i++)
-			if (strcmp(s->im.upstreams[i].name, it->upstream) == 0)
-				s->im.uses[v->workload][i] = true;
-	}
-}
-
 static uint32_t
 replicas(const struct stack_service *v)
 {
@@ -228,7 +210,9 @@ add_workloads(struct stack *s)
 		if (snprintf(e->path, PATH_MAX, "%s/.sidekey/enroll/%s.json", s->project_dir,
 			v->name) >= PATH_MAX)
 			return cli_fail(CLI_FAILED, "the project's path is too long");
-		note_uses(s, v);
+		/* Policies name what the service has a key for. */
+		for (uint32_t k = 0; k < im->upstream_count; k++)
+			im->uses[v->workload][k] = stack_uses(s, v, im->upstreams[k].name);
 	}
 	return CLI_OK;
 }

@@ -122,22 +122,17 @@ look_at_lines(struct literals *l, struct span text)
 static enum cli_exit
 look_at_env_files(struct stack *s, const struct stack_service *v)
 {
-	const json_t *def = json_object_get(json_object_get(s->bare, "services"), v->name);
-	const json_t *list = json_object_get(def, "env_file"), *row;
 	enum cli_exit x = CLI_OK;
-	struct stat st, env;
+	const json_t *row;
 	size_t i;
 
-	json_array_foreach(list, i, row)
+	json_array_foreach(stack_env_files(s, v), i, row)
 	{
 		AUTO(buf_wipe) struct buf text = BUF_MAX(STACK_FILE_TEXT_MAX);
-		const char *path =
-		    json_is_string(row) ? json_string_value(row) : admin_text(row, "path");
-		struct literals l = { .s = s, .path = path };
+		struct literals l = { .s = s, .path = stack_env_file(row) };
 
-		if (x != CLI_OK || stat(path, &st) != 0 || sys_read_file(path, &text) != ERR_OK ||
-		    (s->env_path[0] != '\0' && stat(s->env_path, &env) == 0 &&
-			st.st_ino == env.st_ino && st.st_dev == env.st_dev))
+		if (x != CLI_OK || stack_is_env(s, l.path) ||
+		    sys_read_file(l.path, &text) != ERR_OK)
 			continue;
 		x = look_at_lines(&l, buf_span(&text));
 	}

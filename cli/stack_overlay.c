@@ -125,43 +125,27 @@ put_environment(const struct stack *s, const json_t *def, struct buf *out)
 	return e;
 }
 
-static const char *
-env_file_path(const json_t *row)
-{
-	return json_is_string(row) ? json_string_value(row) : admin_text(row, "path");
-}
-
-static bool
-is_env(const struct stack *s, const char *path)
-{
-	struct stat a, b;
-
-	return s->env_path[0] != '\0' && stat(path, &a) == 0 && stat(s->env_path, &b) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 /* env_file: .env goes on as .env.sidekey, or the service would not start without the old one. */
 static enum err
-put_env_file(const struct stack *s, const char *name, struct buf *out)
+put_env_file(const struct stack *s, const struct stack_service *v, struct buf *out)
 {
-	const json_t *def = json_object_get(json_object_get(s->bare, "services"), name);
-	const json_t *list = json_object_get(def, "env_file"), *row;
+	const json_t *list = stack_env_files(s, v), *row;
 	enum err e = ERR_OK;
 	bool any = false;
 	size_t i;
 
-	json_array_foreach(list, i, row) any = any || is_env(s, env_file_path(row));
+	json_array_foreach(list, i, row) any = any || stack_is_env(s, stack_env_file(row));
 	if (!any)
 		return ERR_OK;
 	e = buf_append_str(out, "    env_file: !override\n");
 	json_array_foreach(list, i, row)
 	{
 		char path[PATH_MAX + 16];
-		bool env = is_env(s, env_file_path(row));
+		bool env = stack_is_env(s, stack_env_file(row));
 		bool may_lack = json_is_false(json_object_get(row, "required"));
 
 		(void)snprintf(
-		    path, sizeof(path), "%s%s", env_file_path(row), env ? ".sidekey" : "");
+		    path, sizeof(path), "%s%s", stack_env_file(row), env ? ".sidekey" : "");
 		if (e == ERR_OK)
 			e = buf_append_str(out, "      - path: ");
 		if (e == ERR_OK)
@@ -197,7 +181,7 @@ put_service(
 	if (e == ERR_OK && admin_true(def, "init"))
 		e = buf_append_str(out, "    init: false\n"); /* the shim is */
 	if (e == ERR_OK)
-		e = put_env_file(s, v->name, out);
+		e = put_env_file(s, v, out);
 	if (e == ERR_OK)
 		e = put_environment(s, def, out);
 	if (e == ERR_OK)
@@ -225,14 +209,6 @@ put_ends(const struct stack *s, const struct stack_file *f, struct buf *out)
 			   : e;
 }
 
-static const char *
-base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
-
 static enum cli_exit
 compose(struct stack *s, const struct stack_file *f)
 {
@@ -250,8 +226,8 @@ compose(struct stack *s, const struct stack_file *f)
 	o->text = (struct buf)BUF_MAX(STACK_TEXT_MAX);
 	o->mode = 0644;
 	memcpy(o->path, f->overlay, sizeof(o->path));
-	e = buf_printf(
-	    &o->text, OVERLAY_HEAD "services:\n", base_name(f->path), base_name(f->overlay));
+	e = buf_printf(&o->text, OVERLAY_HEAD "services:\n", stack_base_name(f->path),
+	    stack_base_name(f->overlay));
 	for (uint32_t i = 0; i < s->service_count && e == ERR_OK; i++)
 		if (s->services[i].fate == STACK_CONVERTED &&
 		    stack_has(&f->services, s->services[i].name))

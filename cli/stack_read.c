@@ -63,6 +63,28 @@ stack_def_in(const struct stack_file *f, const char *service)
 	return json_object_get(json_object_get(f->model, "services"), service);
 }
 
+const json_t *
+stack_env_files(const struct stack *s, const struct stack_service *v)
+{
+	return json_object_get(
+	    json_object_get(json_object_get(s->bare, "services"), v->name), "env_file");
+}
+
+const char *
+stack_env_file(const json_t *row)
+{
+	return json_is_string(row) ? json_string_value(row) : admin_text(row, "path");
+}
+
+bool
+stack_is_env(const struct stack *s, const char *path)
+{
+	struct stat a, b;
+
+	return s->env_path[0] != '\0' && stat(path, &a) == 0 && stat(s->env_path, &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 bool
 stack_has(const struct buf *names, const char *name)
 {

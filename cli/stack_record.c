@@ -243,8 +243,12 @@ stack_compose_record(struct stack *s)
 
 	if (record == NULL)
 		return cli_fail(CLI_FAILED, "out of memory");
-	if (stack_read_record(s, &old) != CLI_OK)
-		old = NULL;
+	if (stack_read_record(s, &old) == CLI_FAILED)
+		return cli_fail(CLI_FAILED,
+		    "%s" RECORD " is there, and is not what this version writes, so what an "
+		    "import did here would be forgotten; take it away if nothing is to be taken "
+		    "back",
+		    s->project_dir);
 	files = json_object_get(record, "files");
 	for (uint32_t i = 0; i < s->im.out_count && x == CLI_OK; i++)
 		x = add_file(files, s->im.outs[i].path, buf_span(&s->im.outs[i].text));

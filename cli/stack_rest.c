@@ -48,15 +48,13 @@ note_env_files(struct stack *s)
 static enum cli_exit
 note_filled_in(struct stack *s, const struct stack_service *v)
 {
-	const json_t *def = json_object_get(json_object_get(s->bare, "services"), v->name);
 	enum cli_exit x = CLI_OK;
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach(json_object_get(def, "env_file"), i, row)
+	json_array_foreach(stack_env_files(s, v), i, row)
 	{
-		const char *path =
-		    json_is_string(row) ? json_string_value(row) : admin_text(row, "path");
+		const char *path = stack_env_file(row);
 
 		if (x == CLI_OK && v->fate == STACK_CONVERTED && strchr(path, '$') != NULL)
 			x = stack_note(s, STACK_NOTE_OTHER,

@@ -398,6 +398,10 @@ def moved(t):
         c.write(".sidekey/import.json", json.dumps({**record, "config_dir": "/elsewhere"}))
         p = c.rollback()
         t.ok(p.returncode == 1 and "/elsewhere" in p.stderr, "so it is with another configuration folder", p.stderr)
+        c.write(".sidekey/import.json", json.dumps(record)[:-9])
+        before = c.files()
+        p = c.apply()
+        t.ok(p.returncode == 1 and "import.json is there, and is not what" in p.stderr and c.files() == before, "a record that is not whole is not replaced by another import", p.stderr)
         c.write(".sidekey/import.json", json.dumps(record))
         t.is_(c.rollback().returncode, 0, "where it was, it is taken back")
 
