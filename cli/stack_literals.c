@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/admin.h"
 #include "cli/recognise.h"
 #include "cli/stack.h"
 #include "cli/stack_scan.h"

@@ -4,103 +4,11 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import broker, client, oracle, tap  # noqa: E402
-
-KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-CANARYanthropic0123456789abcdefghijklmnop-AA", "OPENAI_API_KEY": "sk-proj-CANARYopenai0123456789abcdefghij"}
-NEW = "sk-ant-api03-ROTATEDanthropic0123456789abcdefghijklmno-AA"
-FILES = {
-    ".env": "# keys\n" + "".join(f"{k}={v}\n" for k, v in KEYS.items()) + "LOG_LEVEL=info\nGH_TOKEN=ghp_CANARYgithub0123456789abcdefghijkl\n",
-    "docker-compose.yml": "services:\n  coder:\n    image: agent:1\n    env_file: [.env, {path: more.env, required: false}]\n    environment: {ANTHROPIC_API_KEY: '${ANTHROPIC_API_KEY:?}'}\n",
-    "docker-compose.mcp.yml": "services:\n  models: {image: agent:1, environment: {OPENAI_API_KEY: '${OPENAI_API_KEY}'}}\n",
-}
-WROTE = [".env.sidekey", "docker-compose.mcp.sidekey.yml", "docker-compose.sidekey.yml"]
-
-
-class Case:
-    """A broker, a stack of two files, and a client that knows it."""
-
-    def __init__(self, passphrase=None):
-        self.b = broker.Broker(passphrase=passphrase)
-        self.b.start(ready=passphrase is None)
-        if passphrase:
-            self.unseal()
-        self.dir = tempfile.mkdtemp(prefix="sidekey undo-")
-        os.chmod(self.dir, 0o755)
-        for name, text in FILES.items():
-            self.write(name, text)
-        self.uid = broker.ONE_UID if self.b.prefix else os.getuid()
-        self.own()
-        env = {"coder": {"ANTHROPIC_API_KEY": KEYS["ANTHROPIC_API_KEY"], "LOG_LEVEL": "info", "PASSED": None}, "models": {"OPENAI_API_KEY": KEYS["OPENAI_API_KEY"]}}
-        services = {n: {"image": "agent:1", "entrypoint": None, "command": None, "environment": e, "healthcheck": {"test": ["CMD", "true"]}} for n, e in env.items()}
-        bare = {"services": {"coder": {"env_file": [{"path": f"{self.dir}/.env", "required": True}, {"path": f"{self.dir}/more.env", "required": False}]}, "models": {}}}
-        both = {"name": "stack", "services": services}
-        self.client = client.Client(self.b, f"{self.b.dir}/client", [{"name": "stack", "services": {"coder": services["coder"]}}, both], bare,
-                                    {"RepoTags": ["agent:1"], "Config": {"User": "node:node", "Entrypoint": ["tini", "--", "claude"], "Cmd": ["--help"]}},
-                                    f"root:x:0:0::/:/bin/sh\nnode:x:{self.uid}:{self.uid}::/:/bin/sh\n", "coder|Up 3 minutes (healthy)\n")
-        self.one, self.both = ("-f", f"{self.dir}/docker-compose.yml"), ("-f", f"{self.dir}/docker-compose.yml", "-f", f"{self.dir}/docker-compose.mcp.yml")
-        self.said = ""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.b.close()
-        shutil.rmtree(self.dir)
-
-    def unseal(self):
-        broker.wait_for(lambda: self.b.ready_word() is not None, "the broker to ask for its passphrase", 20)
-        self.b.cli("unseal", stdin=f"{self.b.passphrase}\n")
-
-    def write(self, name, text, mode="w"):
-        with open(f"{self.dir}/{name}", mode) as f:
-            f.write(text)
-
-    def own(self):
-        if self.b.prefix:
-            subprocess.run(["chown", "-R", f"{broker.ONE_UID}:{broker.ONE_UID}", self.dir], check=True)
-
-    def read(self, name):
-        with open(f"{self.dir}/{name}") as f:
-            return f.read()
-
-    def run(self, *args):
-        p = self.client.run(*args)
-        self.said += p.stdout + p.stderr
-        return p
-
-    def apply(self, *more):
-        return self.run(*self.both, "--apply", *more)
-
-    def rollback(self, *more):
-        return self.run(*self.both, "--rollback", *more)
-
-    def files(self):
-        """All files and folders of the stack and of the configuration."""
-        found = {}
-        for top in (self.dir, self.b.conf):
-            for folder, dirs, names in os.walk(top):
-                found.update({f"{folder}/{d}": None for d in dirs})
-                for n in names:
-                    if os.path.islink(f"{folder}/{n}"):
-                        found[f"{folder}/{n}"] = os.readlink(f"{folder}/{n}").encode()
-                        continue
-                    with open(f"{folder}/{n}", "rb") as f:
-                        found[f"{folder}/{n}"] = f.read()
-        return found
-
-    def puts(self):
-        return sum(r["event"] == "secret_put" for r in oracle.records(self.b)) if self.b.answers() else 0
-
-    def known(self):
-        """(secrets that have a value, workloads that could come)"""
-        secrets = [r["name"] for r in map(json.loads, self.b.cli("--json", "secret", "list").stdout.splitlines()) if r.get("active_version")]
-        rows = map(json.loads, self.b.cli("--json", "workload", "list").stdout.splitlines())
-        return sorted(secrets), sorted(r["name"] for r in rows if r["open_enrollments"])
+from harness import broker, oracle, tap  # noqa: E402
+from harness.stack import Case, FILES, KEYS, NEW, WROTE  # noqa: E402
 
 
 def fails(t, c, what, spoil, repair, word, told=None):
@@ -232,21 +140,6 @@ def refused(t):
         t.is_([k for k, v in KEYS.items() if oracle.can_bytes(v, c.said.encode(), k)], [], "nor a key printed")
 
 
-def env_files(t):
-    """An env_file with a variable in its name; and a stack that Compose cannot show without its variables, since a file that it includes has one."""
-    with Case() as c:
-        bare = json.loads(open(f"{c.client.folder}/bare").read())
-        bare["services"]["coder"]["env_file"].append({"path": f"{c.dir}/${{STAGE:-dev}}.env", "required": False})
-        c.client.say("bare", json.dumps(bare))
-        p = c.apply()
-        t.ok(p.returncode == 0 and f"coder: its env_file {c.dir}/${{STAGE:-dev}}.env is not rewritten" in p.stdout and f'path: "{c.dir}/${{STAGE:-dev}}.env"' in c.read(WROTE[2]),
-             "its name stays as it is written, and it is listed", p.stdout + p.stderr)
-        c.rollback()
-        os.unlink(f"{c.client.folder}/bare")
-        p = c.apply()
-        t.ok(p.returncode == 0 and "docker-compose.yml:4: this env_file is not rewritten" in p.stdout and "env_file" not in c.read(WROTE[2]), "each env_file is listed where none is known", p.stdout + p.stderr)
-
-
 def killed(t):
     with Case() as c:
         c.client.outcome("kill -9 $PPID")
@@ -280,106 +173,6 @@ def again(t):
         for words in adds:
             c.b.cli(*words)
         t.is_((c.apply().returncode, c.known()), (0, (["anthropic-api-key", "openai-api-key"], ["coder", "models"])), "that done, it works")
-
-
-def two_keys(t):
-    """Services with keys of their own for one upstream."""
-    with Case() as c:
-        other = "sk-ant-api03-CANARYother0123456789abcdefghijklmnopqrstuv-AA"
-        model = json.loads(open(f"{c.client.folder}/model-2").read())
-        model["services"]["models"]["environment"] = {"ANTHROPIC_API_KEY": other}
-        for i in (1, 2):
-            c.client.say(f"model-{i}", json.dumps(model))
-        c.write(".env", FILES[".env"] + f"OTHER_KEY={other}\n")
-        c.own()
-        p = c.apply()
-        t.ok(p.returncode == 0 and "another key of anthropic" in p.stdout, "the first is taken, the other stays with its service and is said to", p.stdout + p.stderr)
-        t.ok(f"OTHER_KEY={other}\n" in c.read(".env.sidekey") and KEYS["ANTHROPIC_API_KEY"] not in c.read(".env.sidekey"), "(it does)", c.read(".env.sidekey"))
-        t.ok("keep it out of version control" in p.stderr, "a .env.sidekey that still holds keys is to be kept as the .env was", p.stderr)
-        t.is_(c.known(), (["anthropic-api-key"], ["coder"]), "whose service is no workload")
-
-
-UPSTREAM = "upstream: {0}\nlike: {1}\nurl: https://{0}.example\ncredential: {{kind: static, secret: {0}-key}}\nenv: {{{2}_URL: \"{{base_url}}\", {2}_KEY: \"{{placeholder}}\"}}\n"
-
-
-def whose_value(t):
-    """Services that hold different values under one name: --take means one of them, and no other is stored for it."""
-    with Case() as c:
-        mine, other = "CANARY-of-coder-0123456789", "CANARY-of-models-0123456789"
-        keys = {"coder": KEYS["ANTHROPIC_API_KEY"], "models": "sk-ant-api03-CANARYmodels0123456789abcdefghijklmnopqrstuv-AA"}
-        model = json.loads(open(f"{c.client.folder}/model-2").read())
-        for name, value in (("coder", mine), ("models", other)):
-            model["services"][name]["environment"] = {"CRM_KEY": value, "ANTHROPIC_API_KEY": keys[name], "LOG": name}
-        for i in (1, 2):
-            c.client.say(f"model-{i}", json.dumps(model))
-        for name, like, variable in (("crm", "bearer", "CRM"), ("crm-b", "bearer", "CRM"), ("anthropic-b", "anthropic", "ANTHROPIC")):
-            c.b.write(f"upstreams/{name}.yaml", UPSTREAM.format(name, like, variable).replace("ANTHROPIC_KEY", "ANTHROPIC_API_KEY"))
-        c.b.reload()
-
-        def reveal(secret):
-            return c.b.cli("secret", "show", secret, "--reveal").stdout
-
-        for take, rc, word in ((["CRM_KEY=crm"], 2, "coder and models hold different values of it; say whose: --take coder:CRM_KEY=UPSTREAM"), (["nobody:CRM_KEY=crm"], 3, "no service nobody"),
-                               (["models:NO_KEY=crm"], 3, "models has no such variable"), (["models:CRM_KEY"], 2, "--take models:CRM_KEY=UPSTREAM"),
-                               (["coder:CRM_KEY=crm", "models:CRM_KEY=crm"], 1, "the service models: CRM_KEY, and the service coder: CRM_KEY, hold different keys")):
-            p = c.apply(*[w for one in take for w in ("--take", one)])
-            t.ok(p.returncode == rc and word in p.stderr, f"--take {' '.join(take)} is refused, and says why", (p.returncode, p.stderr))
-        p = c.apply("--take", "models:CRM_KEY=crm")
-        t.ok("another value than that of models, which is taken; if it is a key too: --take coder:CRM_KEY=UPSTREAM" in p.stdout,
-             "the value that is not taken is said to stay, with its service", p.stdout)
-        t.is_((p.returncode, reveal("crm-key")), (0, other), "the value of the service that was named is stored, though it comes last")
-        t.is_((c.rollback().returncode, c.apply("--take", "models:CRM_KEY=crm", "--take", "coder:CRM_KEY=crm-b").returncode, reveal("crm-key"), reveal("crm-b-key")), (0, 0, other, mine),
-              "each can have an upstream of its own")
-        t.ok("another key of anthropic than that in coder:ANTHROPIC_API_KEY is taken" in p.stdout and "--take models:ANTHROPIC_API_KEY=UPSTREAM" in p.stdout, "of two keys that are known by their name it says which is taken, and how the other is", p.stdout)
-        c.rollback()
-        t.is_((c.apply("--take", "models:ANTHROPIC_API_KEY=anthropic-b").returncode, reveal("anthropic-api-key"), reveal("anthropic-b-key")), (0, keys["coder"], keys["models"]), "said so, each is stored as its own")
-
-
-HERE, THERE = {"OPENAI_BASE_URL": "https://a.example/v1"}, {"OPENAI_BASE_URL": "https://b.example/v1"}
-KEY, SECOND = {"OPENAI_API_KEY": KEYS["OPENAI_API_KEY"]}, {"OPENAI_API_KEY": "sk-proj-CANARYsecond0123456789abcdefghij"}
-AZURE = {"AZURE_OPENAI_API_KEY": "0123456789abcdef0123456789abcdef"}
-# What coder has, what models has, why models is left ("": it is not), the address of the upstream then.
-CLASHES = {
-    "another address": ({**KEY, **HERE}, {**KEY, **THERE}, "its openai is at another address than that of coder (OPENAI_BASE_URL)", "https://a.example"),
-    "no address where the other has one": ({**KEY, **HERE}, KEY, "than that of coder (OPENAI_BASE_URL)", "https://a.example"),
-    "an address where the other has none": (KEY, {**KEY, **HERE}, "than that of coder (OPENAI_BASE_URL)", None),
-    "the usual address": (KEY, {**KEY, "OPENAI_BASE_URL": "https://api.openai.com/v1/"}, "", None),
-    "the same address": ({**KEY, **HERE}, {**KEY, **HERE}, "", "https://a.example"),
-    "an address of who has no key": (HERE, KEY, "", None),
-    "another address under a name that the upstream does not know": ({**KEY, "OPENAI_API_BASE": "https://a.example/v1"}, {**KEY, "OPENAI_API_BASE": "https://b.example/v1"}, "(OPENAI_API_BASE)", "https://a.example"),
-    "no address where there is no usual one": ({**AZURE}, {**AZURE, "AZURE_OPENAI_ENDPOINT": "https://x.openai.azure.com"}, "", "https://x.openai.azure.com"),
-    "an address that is not https, as a proxy's of the stack": ({"ANTHROPIC_API_KEY": KEYS["ANTHROPIC_API_KEY"]}, {**KEY, "OPENAI_BASE_URL": "http://litellm:4000/v1"}, "its OPENAI_BASE_URL is no https address of openai", None),
-    "one beside the usual address": (KEY, {**KEY, "OPENAI_BASE_URL": "http://litellm:4000/v1"}, "its OPENAI_BASE_URL is no https address of openai", None),
-    "no address at all": (KEY, AZURE, "no service says where its azure-openai is; write upstreams/azure-openai.yaml", None),
-    "a second key, and the first under another name": (KEY, {**SECOND, "COPY": KEY["OPENAI_API_KEY"]}, "its OPENAI_API_KEY would be replaced by the key of openai", None),
-    "another's name of the key for something else": ({**KEY, "MODE": KEY["OPENAI_API_KEY"]}, {**KEY, "MODE": "fast"}, "its MODE would be replaced by the key of openai", None),
-}
-
-
-def clashes(t):
-    """What an upstream has once, and services have otherwise: none goes where another goes, or gets another's key for its own."""
-    with Case() as c:
-        def plan(coder, models):
-            services = {n: {"image": "agent:1", "environment": env} for n, env in (("coder", coder), ("models", models))}
-            for i in (1, 2):
-                c.client.say(f"model-{i}", json.dumps({"name": "stack", "services": services}))
-            rows = c.run(*c.both, "--json")
-            return {r["service"]: r for r in map(json.loads, rows.stdout.splitlines()) if "service" in r}.get("models", {"why": rows.stderr})
-
-        def url():
-            name = next((n for n in os.listdir(f"{c.b.conf}/upstreams") if n.endswith(".yaml")), None)
-            text = open(f"{c.b.conf}/upstreams/{name}").read() if name else ""
-            return text.partition('url: "')[2].partition('"')[0] or None
-
-        for what, (coder, models, why, address) in CLASHES.items():
-            row = plan(coder, models)
-            t.ok(why in row["why"] and row.get("action") == ("left" if why else "converted"), f"{what}: {'left, with the reason' if why else 'converted'}", row)
-            p = c.apply("--force")
-            t.is_((p.returncode, url()), (0, address), f"{what}: the upstream is where coder's is, or the only one")
-            t.is_(plan(coder, models).get("action"), row.get("action"), f"{what}: a second import sees it so too")
-            c.rollback()
-        c.b.write("upstreams/openai.yaml", "upstream: openai\nlike: openai\nurl: https://proxy.example\n")
-        t.is_(plan({**KEY, **HERE}, {**KEY, **THERE}).get("action"), "converted", "where an operator's own file says where the upstream is, all go there")
 
 
 def moved(t):
@@ -509,12 +302,8 @@ def main(t):
     half_failed(t)
     twice(t)
     refused(t)
-    env_files(t)
     killed(t)
     again(t)
-    two_keys(t)
-    whose_value(t)
-    clashes(t)
     other_env(t)
     moved(t)
     way_back(t)
