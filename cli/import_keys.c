@@ -32,6 +32,7 @@ take_told(struct import *im, const char *told)
 
 	if (x != CLI_OK)
 		return x;
+	must(it != NULL);
 	if (it->told)
 		return cli_fail(CLI_USAGE, "--take %.*s is said twice", (int)len, told);
 	it->told = true;
