@@ -303,6 +303,20 @@ check_enrolls(struct apply *a)
 	return x;
 }
 
+/* Its enrollment is elsewhere, and ends: whoever has that is to hear of it. */
+static void
+warn_of_other(const struct apply *a, uint32_t i)
+{
+	const char *name = a->im->workloads[i];
+	const json_t *row = find_row(a->workloads, name);
+
+	if (a->enroll_is_new[i] && row != NULL && admin_number(row, "open_enrollments") > 0)
+		cli_warn("the workload %s was known, and its enrollment is not in this folder: it "
+			 "ends. That is as it should be behind a --rollback; a service %s of "
+			 "another stack needs another name, or both are one workload",
+		    name, name);
+}
+
 /* One that is there and open stays: the container that mounts it goes on. */
 static enum cli_exit
 enroll_workloads(struct apply *a)
@@ -321,6 +335,7 @@ enroll_workloads(struct apply *a)
 		(void)snprintf(n.workload, sizeof(n.workload), "%s", a->im->workloads[i]);
 		a->enroll_is_new[i] = access(target.path, F_OK) != 0;
 		a->enrolled[i] = true;
+		warn_of_other(a, i);
 		x = enroll_make(a->c, &n, &target);
 	}
 	return x;

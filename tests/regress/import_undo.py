@@ -161,7 +161,9 @@ def again(t):
     with Case() as c:
         t.is_((c.apply().returncode, c.rollback().returncode), (0, 0), "imported, and taken back")
         t.is_(c.known(), (["anthropic-api-key", "openai-api-key"], ["coder", "models"]), "secrets and open enrollments stay")
-        t.is_((c.apply().returncode, c.known()[1]), (0, ["coder", "models"]), "another import needs no --force")
+        p = c.apply()
+        t.is_((p.returncode, c.known()[1]), (0, ["coder", "models"]), "another import needs no --force")
+        t.ok("the workload coder was known, and its enrollment is not in this folder" in p.stderr and "enrollment is not in" not in c.apply().stderr, "and ends what is open elsewhere with a warning, as it would of another stack", p.stderr)
         p = c.rollback()
         t.ok("secrets stay in the store" in p.stderr and "enrollments are open (sidekey workload revoke NAME" in p.stderr, "that is said at the end, and how they end", p.stderr)
         for name in ("coder", "models"):
