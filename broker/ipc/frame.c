@@ -119,8 +119,12 @@ frame_receive(int fd, struct buf *frame, int *ret_fd)
 		return ERR_AGAIN;
 	if (n < 0 && (errno == ENOBUFS || errno == ENOMEM))
 		return ERR_NOMEM;
-	if (n <= 0) /* an empty datagram is what the end looks like */
-		return n == 0 || errno == ECONNRESET ? ERR_EOF : ERR_IO;
+	if (n < 0)
+		return errno == ECONNRESET ? ERR_EOF : ERR_IO;
+	if (n == 0) { /* an empty datagram is what the end looks like; one may carry a descriptor */
+		sys_close(received_fd(&m));
+		return ERR_EOF;
+	}
 	buf_added(frame, (size_t)n);
 	got = received_fd(&m);
 	if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) !=

@@ -320,6 +320,12 @@ torn_frames_end_the_link(void)
 		is_err(raw(buf_span(&b), rows[i].fds, &count), rows[i].want, rows[i].what);
 		ok(count == rows[i].count, "%s: %zu delivered", rows[i].what, count);
 	}
+	for (int fds = 0; fds <= 2; fds++) {
+		size_t count = 0;
+
+		is_err(raw(span_of("", 0), fds, &count), ERR_EOF, "an empty datagram is the end");
+		ok(count == 0, "%zu delivered", count);
+	}
 	ok(open_fds() == before, "no descriptor is left open (%d, %d)", before, open_fds());
 }
 
