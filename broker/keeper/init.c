@@ -171,12 +171,24 @@ make_store(struct init *i)
 	return e == ERR_OK ? kv_unseal(i->kv, i->ring, no_row, NULL, i->why, sizeof i->why) : e;
 }
 
+static enum err
+end_interval(const struct audit_mark *mark, uint64_t *ret_revision, void *arg)
+{
+	struct init *i = arg;
+	enum err e = kv_end_interval(i->kv, mark);
+
+	*ret_revision = kv_revision(i->kv);
+	return e;
+}
+
 /* The log begins before the first row, so that every revision of the store has its record. */
 static enum err
 make_log(struct init *i)
 {
 	char dir[1100];
-	struct audit_settings s = { .dir = dir, .bytes_max = AUDIT_BYTES_MAX };
+	struct audit_settings s = {
+		.dir = dir, .bytes_max = AUDIT_BYTES_MAX, .end_interval = end_interval, .arg = i
+	};
 	struct audit_record r = { .event = "init", .has_uid = true, .uid = getuid() };
 	uint64_t seq;
 	enum err e;

@@ -72,12 +72,27 @@ init_parts(struct keeper *k)
 }
 
 static enum err
+end_interval(const struct audit_mark *mark, uint64_t *ret_revision, void *arg)
+{
+	struct keeper *k = arg;
+	enum err e = kv_end_interval(k->kv, mark);
+
+	if (e == ERR_IO)
+		log_fatal("the store cannot be written; it is read anew at the next start");
+	*ret_revision = kv_revision(k->kv);
+	return e;
+}
+
+static enum err
 open_log(struct keeper *k, char *why, size_t why_size)
 {
 	char dir[sizeof k->settings.state_dir + 8];
-	struct audit_settings s = {
-		.dir = dir, .bytes_max = k->settings.audit_bytes_max, .revision = kv_revision(k->kv)
-	};
+	struct audit_settings s = { .dir = dir,
+		.bytes_max = k->settings.audit_bytes_max,
+		.revision = kv_revision(k->kv),
+		.end_interval = end_interval,
+		.arg = k,
+		.ended = kv_interval_ended(k->kv) };
 
 	(void)snprintf(dir, sizeof dir, "%s/audit", k->settings.state_dir);
 	return audit_open(

@@ -17,7 +17,7 @@ first(void)
 static void
 set_up(void)
 {
-	fixture_init(&f, 1u << 20);
+	fixture_init_as(&f, 1u << 20, true);
 	add_many(&f, 3);
 	began = promised = audit_durable_seq(f.audit);
 }

@@ -26,15 +26,36 @@ struct fixture {
 	struct audit *audit;
 	uint8_t public_key[SIGN_PUBLIC_LEN];
 	uint64_t bytes_max, revision;
+	bool remembers;		 /* the store knows where intervals end: no state of before goes */
+	struct audit_mark ended; /* what it knows */
+	enum err end;		 /* what it says when an interval ends */
+	int ended_fd;		 /* > 0: keeps it, also for another process */
 	int64_t now_s;
 };
 
 static inline enum err
+fixture_end_interval(const struct audit_mark *mark, uint64_t *ret_revision, void *arg)
+{
+	struct fixture *f = arg;
+
+	*ret_revision = 0;
+	if (f->end != ERR_OK)
+		return f->end;
+	f->ended = *mark;
+	if (f->ended_fd > 0)
+		must(sys_pwrite_all(f->ended_fd, mark, sizeof(*mark), 0) == ERR_OK);
+	return ERR_OK;
+}
+
+static inline enum err
 fixture_open(struct fixture *f, uint64_t min_seq)
 {
-	struct audit_settings s = {
-		.dir = f->dir, .bytes_max = f->bytes_max, .revision = f->revision
-	};
+	struct audit_settings s = { .dir = f->dir,
+		.bytes_max = f->bytes_max,
+		.revision = f->revision,
+		.end_interval = f->remembers ? fixture_end_interval : NULL,
+		.arg = f,
+		.ended = f->ended };
 	enum err e =
 	    audit_open(&s, f->keyring, min_seq, f->now_s, &f->audit, f->why, sizeof(f->why));
 
@@ -46,7 +67,7 @@ fixture_open(struct fixture *f, uint64_t min_seq)
 }
 
 static inline void
-fixture_init(struct fixture *f, uint64_t bytes_max)
+fixture_init_as(struct fixture *f, uint64_t bytes_max, bool remembers)
 {
 	static const uint8_t store_id[STORE_ID_LEN] = "audit test";
 	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
@@ -56,8 +77,15 @@ fixture_init(struct fixture *f, uint64_t bytes_max)
 	must(mkdtemp(f->dir) != NULL);
 	must(keyring_new(store_id, &f->keyring) == ERR_OK);
 	f->bytes_max = bytes_max;
+	f->remembers = remembers;
 	f->now_s = NOW;
 	must(fixture_open(f, 0) == ERR_OK);
+}
+
+static inline void
+fixture_init(struct fixture *f, uint64_t bytes_max)
+{
+	fixture_init_as(f, bytes_max, false);
 }
 
 static inline void

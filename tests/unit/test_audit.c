@@ -243,12 +243,12 @@ test_step_back(void)
 
 	fixture_init(&f, 64 * MIB);
 	add_many(&f, 5);
-	segment_load(&f, 1, &first);
 	must(add(&f, "/x") == ERR_OK && add(&f, "/y") == ERR_OK);
+	must(audit_sync(f.audit, f.now_s) == ERR_OK);
+	segment_load(&f, 1, &first);
 	f.now_s += AUDIT_CHECKPOINT_S;
 	limit_files(first.len + 10);
-	is_err(
-	    audit_sync(f.audit, f.now_s), ERR_IO, "step back: a batch with its checkpoint fails");
+	is_err(audit_sync(f.audit, f.now_s), ERR_IO, "step back: a checkpoint fails");
 	limit_files(0);
 	must(add(&f, "/z") == ERR_OK);
 	is_err(audit_recover(f.audit, f.now_s), ERR_OK, "step back: recovered");
@@ -261,10 +261,10 @@ test_step_back(void)
 	r = verify_all(&f, NULL);
 	ok(r.bad_line == 0 && r.proven_seq == 11 && r.last_seq == 11, "step back: verifies (%s)",
 	    r.why);
-	first.data[line_at(buf_span(&first), 7).p - first.data + 200] ^= 1;
+	first.data[line_at(buf_span(&first), 9).p - first.data + 100] ^= 1;
 	segment_store(&f, 1, buf_span(&first));
 	r = verify_all(&f, NULL);
-	ok(r.bad_segment == 1 && r.bad_line == 8 && r.bad_seq == 7,
+	ok(r.bad_segment == 1 && r.bad_line == 10 && r.bad_seq == 9,
 	    "step back: what was taken back must come again: %s", r.why);
 	first.data[line_at(buf_span(&first), 0).len + 200] ^= 1;
 	segment_store(&f, 1, buf_span(&first));

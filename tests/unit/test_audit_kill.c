@@ -34,6 +34,22 @@ keep_ring(const struct fixture *f)
 	secret_free(kek);
 }
 
+/* What the store would know of the log's intervals, from one process to the next. */
+static void
+remember(struct fixture *f, int flags)
+{
+	struct audit_mark ended;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/ended", f->dir);
+	if (f->ended_fd <= 0)
+		f->ended_fd = sys_open(path, O_RDWR | flags, 0600);
+	f->remembers = f->ended_fd > 0;
+	if (f->remembers &&
+	    sys_pread(f->ended_fd, &ended, sizeof(ended), 0) == (ssize_t)sizeof(ended))
+		f->ended = ended;
+}
+
 /* The child: batches as fast as it can, and on stdout what is durable after each. */
 static int
 append_forever(const char *dir)
@@ -46,6 +62,7 @@ append_forever(const char *dir)
 	(void)snprintf(path, sizeof(path), "%s/" KEY_NAME, dir);
 	must(sys_read_file(path, &w) == ERR_OK);
 	must(keyring_unwrap(buf_span(&w), id, fixed_kek(), &f.keyring) == ERR_OK);
+	remember(&f, 0);
 	must(fixture_open(&f, 0) == ERR_OK);
 	for (int batch = 0; batch < 1000000; batch++) {
 		uint64_t durable;
@@ -92,9 +109,10 @@ static void
 test_rounds(void)
 {
 	AUTO(fixture_close) struct fixture f;
-	uint64_t before = 0;
+	uint64_t before = 0, ended = 0;
 
-	fixture_init(&f, 1u << 20);
+	fixture_init_as(&f, 1u << 20, true);
+	remember(&f, O_CREAT);
 	keep_ring(&f);
 	fixture_shut(&f);
 	for (int round = 0; round < ROUNDS; round++) {
@@ -104,6 +122,8 @@ test_rounds(void)
 		ok(acked > before && r.bad_line == 0 && r.last_seq >= acked,
 		    "kill: %llu were durable, %llu are there: %s", (unsigned long long)acked,
 		    (unsigned long long)r.last_seq, r.why);
+		remember(&f, 0);
+		ended += f.ended.interval;
 		is_err(fixture_open(&f, acked), ERR_OK, "kill: it opens");
 		/* What the log says about itself; the second time, when the first one found its
 		 * segment full and removed the oldest. */
@@ -118,6 +138,8 @@ test_rounds(void)
 		ok(r.bad_line == 0 && r.last_seq >= before, "kill: and verifies: %s", r.why);
 		fixture_shut(&f);
 	}
+	ok(ended > ROUNDS, "kill: the store was told of intervals");
+	sys_close(f.ended_fd);
 }
 
 /* Killed at the first byte behind max of a file. */

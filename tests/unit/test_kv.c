@@ -13,6 +13,7 @@ test_commit(void)
 	AUTO(fixture_close) struct fixture f;
 	AUTO(secret_freep) struct secret *value = NULL;
 	char path[128];
+	struct audit_mark mark = { .seq = 21, .interval = 3, .mac = { [31] = 9 } }, ended;
 	struct kv_op ops[3] = { { .key = "b", .plain = span_str("two") },
 		{ .key = "a", .plain = span_str("one") },
 		{ .key = "b", .plain = span_str("three") } };
@@ -33,12 +34,17 @@ test_commit(void)
 	is_err(put(f.kv, "nothing", NULL), ERR_OK, "commit: delete what is not there");
 	is_err(kv_commit(f.kv, NULL, 0, 5), ERR_OK, "commit: nothing at all");
 	ok(kv_audit_seq(f.kv) == 17, "commit: the audit sequence never falls");
+	ok(kv_interval_ended(f.kv).interval == 0, "commit: no interval of the log ended yet");
+	is_err(kv_end_interval(f.kv, &mark), ERR_OK, "commit: one ends");
 	secret_freep(&value);
 	is_err(kv_open_row(f.kv, "b", &value), ERR_NOT_FOUND, "commit: deleted is gone");
 	fixture_shut(&f);
 	is_err(fixture_open(&f), ERR_OK, "commit: open again");
 	ok(seen_is("a@2=uno\nc@1=x\n"), "commit: rows in order, versions counted");
-	ok(kv_revision(f.kv) == 7 && kv_audit_seq(f.kv) == 17, "commit: the manifest was kept");
+	ok(kv_revision(f.kv) == 8 && kv_audit_seq(f.kv) == 21, "commit: the manifest was kept");
+	ended = kv_interval_ended(f.kv);
+	ok(ended.seq == 21 && ended.interval == 3 && ended.mac[31] == 9,
+	    "commit: and where the log's interval ended");
 	must(put(f.kv, "a", "dos") == ERR_OK);
 	fixture_path(&f, "store.db-wal", path);
 	ok(access(path, F_OK) == 0, "commit: what is new stands in the write-ahead log");

@@ -18,6 +18,9 @@ struct audit {
 	struct buf pending;	   /* whole lines, not yet durable */
 	struct audit_mark durable; /* behind the last line that is */
 	bool failing;		   /* the newest segment's end is not known: only a new one helps */
+	enum err (*end_interval)(const struct audit_mark *mark, uint64_t *ret_revision, void *arg);
+	void *arg;
+	bool put_off; /* the store did not take an interval's end */
 };
 
 static void
@@ -66,6 +69,36 @@ write_pending(struct audit *a)
 	return ERR_OK;
 }
 
+/* ERR_IO: not written (failing), or the store is broken. Others: the store did not take it now. */
+static enum err
+checkpoint(struct audit *a, int64_t now_s)
+{
+	uint64_t revision = 0;
+	enum err e = write_pending(a); /* what the store is told of must not be lost any more */
+
+	if (e == ERR_OK)
+		e = audit_chain_ready(&a->chain, &a->pending);
+	if (e == ERR_OK && a->end_interval != NULL)
+		e = a->end_interval(&a->chain.at, &revision, a->arg);
+	if (e != ERR_OK)
+		return e;
+	audit_chain_revision(&a->chain, revision, now_s);
+	must(audit_chain_checkpoint(&a->chain, now_s, &a->pending) == ERR_OK);
+	a->put_off = false;
+	return write_pending(a);
+}
+
+/* The records are durable all the same, and the next sync tries again. */
+static enum err
+put_off(struct audit *a, enum err why)
+{
+	if (!a->put_off)
+		log_error(
+		    "audit: no checkpoint as long as the store takes nothing: %s", err_name(why));
+	a->put_off = true;
+	return a->chain.interval_bytes > AUDIT_INTERVAL_BYTES_MAX ? ERR_IO : ERR_OK;
+}
+
 /* Recorded, and the record proven by a checkpoint, before it happens: a reader demands that of a
  * log that does not begin at its beginning. A crash in between leaves segments that go the next
  * time. */
@@ -86,9 +119,7 @@ retire(struct audit *a, int64_t now_s)
 	r.of = from > 0 ? from - 1 : 0;
 	e = audit_chain_record(&a->chain, &r, a->chain.revision, now_s * 1000, &a->pending);
 	if (e == ERR_OK)
-		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
-	if (e == ERR_OK)
-		e = write_pending(a);
+		e = checkpoint(a, now_s);
 	return e == ERR_OK ? audit_segments_remove(&a->segments, last) : e;
 }
 
@@ -147,6 +178,25 @@ check_floor(const struct audit *a, const struct opening *o)
 	return ERR_OK;
 }
 
+/* Under a key that may be published the keeper's own records alone count: up to where the store was
+ * told that the interval ends. */
+static enum err
+check_ended(const struct audit *a, const struct audit_tail *t, const struct opening *o)
+{
+	const struct audit_mark *ended = &o->settings->ended, *at = &a->chain.at;
+
+	if (t->base.interval > ended->interval)
+		return ERR_OK;
+	if (t->base.interval == ended->interval && at->seq == ended->seq &&
+	    secret_equal(at->mac, HASH_LEN, ended->mac, HASH_LEN))
+		return ERR_OK; /* a crash took the checkpoint itself */
+	(void)snprintf(o->why, o->why_size,
+	    "The audit log has no checkpoint behind record %" PRIu64 ", but the store knows of one "
+	    "behind record %" PRIu64 ": its end was cut or written anew.",
+	    t->base.seq, ended->seq);
+	return ERR_AUTH;
+}
+
 static void
 tail_wipe(struct audit_tail *t)
 {
@@ -164,20 +214,24 @@ ended_clean(const struct audit *a, const struct audit_tail *t)
 
 /* After the tail was verified: goes on in the newest segment, or in a new one with the tail. */
 static enum err
-resume(struct audit *a, const struct audit_tail *t, int64_t now_s)
+resume(struct audit *a, const struct audit_tail *t, const struct opening *o)
 {
+	bool owed = t->base.interval == o->settings->ended.interval; /* the checkpoint */
+	int64_t now_s = o->now_s;
 	enum err e = ERR_OK;
 
 	a->durable = t->base;
 	/* Opened in any case: the next one gives back the reserve that a kill left in it. */
 	if ((a->segments.newest > 0 && audit_segments_continue(&a->segments) != ERR_OK) ||
-	    !ended_clean(a, t))
+	    !ended_clean(a, t) || owed)
 		a->failing = true; /* until the new segment is there */
 	e = buf_append_span(&a->pending, buf_span(&t->lines));
 	if (e == ERR_OK && t->lost > 0)
 		e = note(a, AUDIT_EVENT_CUT, t->segment, t->lost, now_s);
 	if (e == ERR_OK && a->segments.missing > 0)
 		e = note(a, "audit_missing", 0, a->segments.missing, now_s);
+	if (e == ERR_OK && owed) /* in one piece with what stands in front of it */
+		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
 	if (e == ERR_OK)
 		e = audit_recover(a, now_s);
 	return e == ERR_IO ? ERR_OK : e; /* a full disk: audit_recover() will do it */
@@ -201,7 +255,9 @@ open_in(struct audit *a, const struct opening *o)
 		e = ERR_OK; /* nothing but headers that a crash cut: as if there were none */
 	if (e == ERR_OK)
 		e = check_floor(a, o);
-	return e == ERR_OK ? resume(a, &t, o->now_s) : e;
+	if (e == ERR_OK)
+		e = check_ended(a, &t, o);
+	return e == ERR_OK ? resume(a, &t, o) : e;
 }
 
 enum err
@@ -218,6 +274,8 @@ audit_open(const struct audit_settings *s, const struct keyring *k, uint64_t min
 		return ERR_NOMEM;
 	}
 	a->segments.fd = a->segments.dir_fd = -1;
+	a->end_interval = s->end_interval;
+	a->arg = s->arg;
 	a->pending = (struct buf)BUF_MAX(AUDIT_PENDING_MAX + TAIL_BYTES_MAX);
 	e = open_in(a, &o);
 	if (e != ERR_OK) {
@@ -238,11 +296,11 @@ audit_close(struct audit *a, int64_t now_s)
 		return;
 	if (audit_reopen(a, now_s) != ERR_OK)
 		log_warn("audit: no new segment at the end");
-	if (!a->failing && (a->chain.interval_records > 0 || audit_chain_untold(&a->chain)) &&
-	    audit_chain_checkpoint(&a->chain, now_s, &a->pending) != ERR_OK)
-		log_warn("audit: no checkpoint at the end");
 	if (audit_sync(a, now_s) != ERR_OK && audit_recover(a, now_s) != ERR_OK)
 		log_error("audit: the last records could not be written");
+	else if ((a->chain.interval_records > 0 || audit_chain_untold(&a->chain)) &&
+		 checkpoint(a, now_s) != ERR_OK)
+		log_warn("audit: no checkpoint at the end");
 	audit_freep(&a);
 }
 
@@ -297,10 +355,11 @@ audit_sync(struct audit *a, int64_t now_s)
 	if ((due || audit_segments_grow(&a->segments, a->pending.len)) &&
 	    audit_segments_moved(&a->segments))
 		return audit_reopen(a, now_s);
-	if (due)
-		e = audit_chain_checkpoint(&a->chain, now_s, &a->pending);
-	if (e == ERR_OK)
-		e = write_pending(a);
+	e = write_pending(a);
+	if (e == ERR_OK && due)
+		e = checkpoint(a, now_s);
+	if (e != ERR_OK && !a->failing)
+		e = put_off(a, e);
 	if (e != ERR_OK)
 		return e;
 	if (full &&

@@ -19,6 +19,8 @@
 #define AUDIT_CHECKPOINT_RECORDS 1000
 #define AUDIT_CHECKPOINT_BYTES (4u << 20)
 #define AUDIT_CHECKPOINT_S 10
+/* of an interval that the store lets nobody end; with more the log is as good as unwritable */
+#define AUDIT_INTERVAL_BYTES_MAX (16u << 20)
 #define AUDIT_SEGMENT_BYTES (64u << 20) /* or an eighth of bytes_max, if that is less */
 /* bytes not yet durable; beyond it audit_append() gives ERR_LIMIT */
 #define AUDIT_PENDING_MAX (32u << 20)
@@ -49,12 +51,20 @@ struct audit_settings {
 	uint64_t bytes_max;
 	/* kv_revision(): a log that knows a later one means a store rolled back. 0: do not ask */
 	uint64_t revision;
+	/* A checkpoint publishes the key of its interval: from then on a record under it proves
+	 * nothing, to us neither, and whoever cuts the log in front of the checkpoint could write
+	 * the interval anew. So the store is told first where it ends: makes mark durable there,
+	 * gives the store's revision behind it. NULL: nobody remembers. */
+	enum err (*end_interval)(const struct audit_mark *mark, uint64_t *ret_revision, void *arg);
+	void *arg;
+	struct audit_mark ended; /* what the store was told last; interval 0: nothing */
 };
 
 /* Opens the newest segment and verifies it from its last checkpoint. What stands behind that
  * checkpoint is written again into a new segment, because a page cache that survived a failed sync
  * proves nothing; a half record (a crash) stays behind and is reported by an "audit_cut" record.
- * min_seq: the log must reach this far (kv_audit_seq()). ERR_AUTH: chain broken or rolled back;
+ * min_seq: the log must reach this far (kv_audit_seq()). ERR_AUTH: chain broken, rolled back, or
+ * written anew behind a checkpoint that is gone;
  * ret_why says where. A disk that cannot be written does not keep it from opening: then
  * audit_sync() gives ERR_IO until audit_recover() works. */
 enum err audit_open(const struct audit_settings *s, const struct keyring *k, uint64_t min_seq,

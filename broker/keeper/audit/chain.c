@@ -33,6 +33,7 @@ audit_chain_close(struct audit_chain *c)
 	secret_free(c->root);
 	secret_free(c->sign_key);
 	secret_free(c->interval_key);
+	secret_free(c->next_key);
 	*c = (struct audit_chain){ 0 };
 }
 
@@ -46,7 +47,9 @@ audit_chain_resume(
 	if (e != ERR_OK)
 		return e;
 	secret_free(c->interval_key);
+	secret_free(c->next_key);
 	c->interval_key = key;
+	c->next_key = NULL;
 	c->at = *mark;
 	c->revision = c->told = revision;
 	c->time_ms = time_ms;
@@ -122,17 +125,24 @@ audit_chain_record(struct audit_chain *c, const struct audit_record *r, uint64_t
 }
 
 enum err
+audit_chain_ready(struct audit_chain *c, struct buf *out)
+{
+	enum err e = buf_reserve(out, AUDIT_LINE_MAX);
+
+	if (e == ERR_OK && c->next_key == NULL)
+		e = crypto_derive(c->root, "interval", c->at.interval + 1, &c->next_key);
+	return e;
+}
+
+enum err
 audit_chain_checkpoint(struct audit_chain *c, int64_t now_s, struct buf *out)
 {
 	struct audit_head h = next_head(c, AUDIT_EVENT_CHECKPOINT, c->revision, now_s * 1000);
-	struct secret *next_key = NULL;
 	uint8_t mac[HASH_LEN], signature[SIGNATURE_LEN];
 	const uint8_t *key = secret_span(c->interval_key).p;
 	char *start, *p;
-	enum err e = buf_reserve(out, AUDIT_LINE_MAX);
+	enum err e = audit_chain_ready(c, out);
 
-	if (e == ERR_OK)
-		e = crypto_derive(c->root, "interval", c->at.interval + 1, &next_key);
 	if (e != ERR_OK)
 		return e;
 	start = (char *)buf_tail(out);
@@ -147,7 +157,8 @@ audit_chain_checkpoint(struct audit_chain *c, int64_t now_s, struct buf *out)
 	advance(c, &h, mac, 0);
 	buf_added(out, (size_t)(p - start));
 	secret_free(c->interval_key);
-	c->interval_key = next_key;
+	c->interval_key = c->next_key;
+	c->next_key = NULL;
 	c->at.interval++;
 	c->interval_records = 0;
 	c->interval_bytes = 0;

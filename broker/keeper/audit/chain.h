@@ -16,6 +16,7 @@
 
 struct audit_chain {
 	struct secret *root, *sign_key, *interval_key;
+	struct secret *next_key; /* of the next interval; NULL: not derived yet */
 	uint8_t public_key[SIGN_PUBLIC_LEN];
 	struct audit_mark at; /* behind the last line that was formatted */
 	uint64_t revision;    /* the highest seen, */
@@ -40,6 +41,8 @@ void audit_chain_accept(struct audit_chain *c, const struct audit_line *l, size_
 enum err audit_chain_record(struct audit_chain *c, const struct audit_record *r, uint64_t revision,
     int64_t now_ms, struct buf *out) NODISCARD;
 enum err audit_chain_checkpoint(struct audit_chain *c, int64_t now_s, struct buf *out) NODISCARD;
+/* Behind it, and before anything else is appended, audit_chain_checkpoint() does not fail. */
+enum err audit_chain_ready(struct audit_chain *c, struct buf *out) NODISCARD;
 /* The header of a segment whose first record follows from; stands beside the chain. */
 enum err audit_chain_header(struct audit_chain *c, uint32_t segment, const struct audit_mark *from,
     int64_t now_s, struct buf *out) NODISCARD;

@@ -8,7 +8,8 @@
  * is fresh for each interval, derived from the keeper's key, and published in the checkpoint that
  * ends the interval, which is signed (Ed25519). So records before a checkpoint can be checked by
  * anybody and forged by nobody who did not have K in time; records behind the last checkpoint are
- * unproven to all but the keeper.
+ * unproven to all but the keeper. That a checkpoint was cut off, and the records in front of it
+ * written anew under its K, the keeper knows from the store (audit.h), and nobody from the files.
  */
 #ifndef AUDIT_VERIFY_H
 #define AUDIT_VERIFY_H

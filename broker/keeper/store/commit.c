@@ -191,6 +191,23 @@ kv_commit(struct kv *kv, const struct kv_op *ops, size_t count, uint64_t audit_s
 }
 
 enum err
+kv_end_interval(struct kv *kv, const struct audit_mark *mark)
+{
+	struct audit_mark before = kv->manifest.ended;
+	enum err e;
+
+	if (kv->broken)
+		return ERR_IO;
+	if (kv->keyring == NULL)
+		return ERR_SEALED;
+	kv->manifest.ended = *mark;
+	e = kv_write(kv, NULL, 0, mark->seq, SPAN_NONE);
+	if (e != ERR_OK)
+		kv->manifest.ended = before;
+	return e;
+}
+
+enum err
 kv_rewrap(struct kv *kv, struct span wrapped)
 {
 	if (kv->broken)

@@ -319,6 +319,12 @@ kv_audit_seq(const struct kv *kv)
 	return kv->manifest.audit_seq;
 }
 
+struct audit_mark
+kv_interval_ended(const struct kv *kv)
+{
+	return kv->manifest.ended;
+}
+
 enum err
 kv_open_row(struct kv *kv, const char *key, struct secret **ret_plain)
 {

@@ -12,6 +12,7 @@
 #ifndef STORE_KV_H
 #define STORE_KV_H
 
+#include "broker/keeper/audit/line.h"
 #include "broker/keeper/crypto/keyring.h"
 
 #define KV_KEY_MAX 255
@@ -68,6 +69,10 @@ enum err kv_open_row(struct kv *kv, const char *key, struct secret **ret_plain) 
 uint64_t kv_revision(const struct kv *kv);
 /* as of the last commit: the audit log must reach at least this far */
 uint64_t kv_audit_seq(const struct kv *kv);
+/* An interval of the audit log ends behind mark, which is durable: the log must reach this far, and
+ * under that interval's key no further. A transaction of its own. As kv_commit(). */
+enum err kv_end_interval(struct kv *kv, const struct audit_mark *mark) NODISCARD;
+struct audit_mark kv_interval_ended(const struct kv *kv); /* the last; interval 0: none */
 
 /* Rekey: seals up to max rows that are under an older data key anew, in one transaction; *ret_left
  * rows remain. At 0 the older keys are dropped. Interrupted, by a crash too, it goes on with

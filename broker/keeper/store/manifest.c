@@ -4,7 +4,7 @@
 
 #include "broker/ipc/wire.h"
 
-#define MANIFEST_PLAIN_MAX 128
+#define MANIFEST_PLAIN_MAX 160
 
 enum { SUBKEY_HASH = 0, SUBKEY_SEAL = 1 };
 
@@ -101,6 +101,9 @@ manifest_seal(const struct manifest_keys *mk, const uint8_t store_id[STORE_ID_LE
 	wire_put_u64(&w, m->row_count);
 	wire_put_fixed(&w, m->sum, HASH_LEN);
 	wire_put_fixed(&w, m->meta, HASH_LEN);
+	wire_put_u64(&w, m->ended.seq);
+	wire_put_u64(&w, m->ended.interval);
+	wire_put_fixed(&w, m->ended.mac, HASH_LEN);
 	if (w.e != ERR_OK)
 		return w.e;
 	return crypto_seal(mk->seal, manifest_ad(ad, store_id), buf_span(&plain), out);
@@ -112,8 +115,8 @@ manifest_open(const struct manifest_keys *mk, const uint8_t store_id[STORE_ID_LE
 {
 	AUTO(buf_wipe) struct buf plain = BUF_MAX(MANIFEST_SEALED_MAX);
 	struct wire_reader r;
-	struct manifest m;
-	struct span sum, meta;
+	struct manifest m = { 0 };
+	struct span sum, meta, mac = SPAN_NONE;
 	uint8_t ad[8 + STORE_ID_LEN];
 	enum err e = crypto_open(mk->seal, manifest_ad(ad, store_id), sealed, &plain);
 
@@ -125,10 +128,17 @@ manifest_open(const struct manifest_keys *mk, const uint8_t store_id[STORE_ID_LE
 	m.row_count = wire_u64(&r);
 	sum = wire_fixed(&r, HASH_LEN);
 	meta = wire_fixed(&r, HASH_LEN);
+	if (r.left > 0) { /* one of an earlier program ends here */
+		m.ended.seq = wire_u64(&r);
+		m.ended.interval = wire_u64(&r);
+		mac = wire_fixed(&r, HASH_LEN);
+	}
 	if (wire_done(&r) != ERR_OK)
 		return ERR_AUTH;
 	memcpy(m.sum, sum.p, HASH_LEN);
 	memcpy(m.meta, meta.p, HASH_LEN);
+	if (mac.len > 0)
+		memcpy(m.ended.mac, mac.p, HASH_LEN);
 	*ret_m = m;
 	return ERR_OK;
 }

@@ -1,6 +1,6 @@
 /*
  * manifest - what the store must hold: a sealed sum over all rows, with the revision and how far
- *   the audit log had come.
+ *   the audit log had come, and which of its intervals ended where.
  * Process: keeper.   Owns: two keys derived from the root key.
  * Secrets: the keys; the sum never leaves its seal.
  * Limits: none.   Failure: ERR_AUTH when a sealed manifest does not open.
@@ -12,6 +12,7 @@
 #ifndef STORE_MANIFEST_H
 #define STORE_MANIFEST_H
 
+#include "broker/keeper/audit/line.h"
 #include "broker/keeper/crypto/keyring.h"
 
 #define MANIFEST_SEALED_MAX 256
@@ -23,6 +24,7 @@ struct manifest_keys {
 struct manifest {
 	uint64_t revision, audit_seq, row_count;
 	uint8_t sum[HASH_LEN];
+	struct audit_mark ended; /* where the log's last interval ended; interval 0: none did yet */
 	uint8_t meta[HASH_LEN]; /* manifest_meta(): so that an old keyring row cannot be put back */
 };
 
