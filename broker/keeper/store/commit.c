@@ -193,17 +193,18 @@ kv_commit(struct kv *kv, const struct kv_op *ops, size_t count, uint64_t audit_s
 enum err
 kv_end_interval(struct kv *kv, const struct audit_mark *mark)
 {
-	struct audit_mark before = kv->manifest.ended;
+	struct manifest before = kv->manifest, with = before;
 	enum err e;
 
 	if (kv->broken)
 		return ERR_IO;
 	if (kv->keyring == NULL)
 		return ERR_SEALED;
-	kv->manifest.ended = *mark;
+	with.ended = *mark;
+	kv->manifest = with;
 	e = kv_write(kv, NULL, 0, mark->seq, SPAN_NONE);
 	if (e != ERR_OK)
-		kv->manifest.ended = before;
+		kv->manifest = before;
 	return e;
 }
 
