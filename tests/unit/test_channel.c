@@ -422,14 +422,16 @@ calls_end(void)
 	if (!ok(sys_socketpair(SOCK_SEQPACKET, fds) == 0, "pair"))
 		return;
 	is_err(ask(fds, 30, &r), ERR_TIMEOUT, "nobody answers");
+	buf_wipe(&r.body);
 	ok(clock_mono_ms() - start >= 29, "in time");
 	answer(fds[1], AK_OK, 7, "with a descriptor", fds[1]);
 	is_err(ask(fds, 5000, &r), ERR_OK, "an answer with a descriptor");
+	buf_wipe(&r.body);
 	ok(r.fd >= 0, "which is ours");
 	sys_close(r.fd);
-	buf_wipe(&r.body);
 	sys_close(fds[1]);
 	is_err(ask(fds, 5000, &r), ERR_EOF, "nobody is there");
+	buf_wipe(&r.body);
 	sys_close(fds[0]);
 	ok(open_fds() == before, "no descriptor is left open");
 }
