@@ -26,7 +26,7 @@ WHERE = {  # provoked by a test that is about them
     "../unit/test_edge.c": "no_ticket internal keeper_unavailable",
 }
 UNREACHED = {  # by anything outside: a check in front keeps away what they are for
-    "bad_credential": "such a value is refused when it is stored", "secret_unavailable": "what is sealed in memory is what was opened there at the start", "gateway_failed": "memory", "issue_failed": "memory", "keeper_answer": "a keeper that is not ours",
+    "bad_credential": "such a value is refused when it is stored", "secret_unavailable": "what is sealed in memory is what was opened there at the start", "gateway_failed": "memory", "issue_failed": "memory", "no_memory": "memory: tests/torture/torture_edge.c", "keeper_answer": "a keeper that is not ours",
     "stale_generation": "the gateway asks again before it answers", "ticket": "the edge uses it at once, or is not asked any more", "starting": "the gateway has no certificate yet", "store_full": "131 072 rows",
 }
 
