@@ -43,12 +43,17 @@ make_config_dir(const char *path, struct made *m)
 {
 	bool made = false;
 	enum cli_exit x = make_dir(path, &made);
+	enum err locked;
 
 	if (x != CLI_OK && !made)
 		return x;
-	if (sys_lock_folder(path, &m->lock_fd) != ERR_OK)
+	locked = sys_lock_folder(path, &m->lock_fd);
+	if (locked == ERR_CONFLICT)
 		return cli_fail(
 		    CLI_FAILED, "another init is at work in %s; wait for its end", path);
+	if (locked != ERR_OK)
+		return cli_fail(errno == EACCES ? CLI_DENIED : CLI_FAILED,
+		    "cannot open the folder %s: %s", path, strerror(errno));
 	m->config_dir = made;
 	return x;
 }

@@ -31,7 +31,8 @@ struct init {
 	struct kv *kv;
 	struct ca *ca;
 	struct audit *audit;
-	int lock_fd;					     /* -1, or the state folder */
+	int lock_fd; /* -1, or the state folder */
+
 	bool made_dir, made_audit_dir, made_key, made_store; /* by this run: undone when it fails */
 	char why[512];
 };
